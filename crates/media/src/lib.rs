@@ -6,10 +6,15 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod codec;
+pub mod flv;
 mod frame;
 mod time;
+mod timeline;
 mod track;
 
+pub use codec::ConfigError;
 pub use frame::{Frame, FrameRole};
 pub use time::MediaTime;
+pub use timeline::{BACKWARD_LIMIT, FORWARD_LIMIT, HEADROOM, Placed, Timeline};
 pub use track::{AudioFormat, Codec, Format, MediaKind, Track, TrackId, VideoFormat};

@@ -8,14 +8,6 @@
 
 use crate::{FrameRole, MediaKind, MediaTime, TrackId};
 
-/// A later stamp than this, seen from the newest frame of any track, is a new time base and no gap.
-pub const FORWARD_LIMIT: MediaTime = MediaTime::from_millis(10_000);
-/// An earlier stamp than this, seen from the track's own last frame, is a new time base and no jitter. Short, because
-/// time stands still for as long as a step back is absorbed.
-pub const BACKWARD_LIMIT: MediaTime = MediaTime::from_millis(500);
-/// Room kept before the first frame for a second track that starts a little earlier.
-pub const HEADROOM: MediaTime = MediaTime::from_millis(250);
-
 /// What stands for a track's frame duration until two frames tell it.
 const DEFAULT_STEP_MS: i64 = 20;
 /// A longer distance between two frames of a track is a pause, not a frame duration.
@@ -87,6 +79,14 @@ struct Follow {
 }
 
 impl Timeline {
+    /// A later stamp than this, seen from the newest frame of any track, is a new time base and no gap.
+    pub const FORWARD_LIMIT: MediaTime = MediaTime::from_millis(10_000);
+    /// An earlier stamp than this, seen from the track's own last frame, is a new time base and no jitter. Short,
+    /// because time stands still for as long as a step back is absorbed.
+    pub const BACKWARD_LIMIT: MediaTime = MediaTime::from_millis(500);
+    /// Room kept before the first frame for a second track that starts a little earlier.
+    pub const HEADROOM: MediaTime = MediaTime::from_millis(250);
+
     /// A timeline that starts near zero.
     pub fn new() -> Self {
         Self::starting_at(0, false)
@@ -130,7 +130,7 @@ impl Timeline {
             return self.start_track(kind, track, rtmp_ms);
         };
         let own = &self.tracks[index];
-        let plausible = own.last - BACKWARD_LIMIT.as_millis()..=self.frontier + FORWARD_LIMIT.as_millis();
+        let plausible = own.last - Self::BACKWARD_LIMIT.as_millis()..=self.frontier + Self::FORWARD_LIMIT.as_millis();
         let stay = nearest(self.frontier, rtmp_ms, own.shift);
         let follow = own
             .follow
@@ -153,11 +153,11 @@ impl Timeline {
     fn start_track(&mut self, kind: MediaKind, id: TrackId, rtmp_ms: u32) -> Placed {
         let shift = *self.shift.get_or_insert_with(|| {
             // A sender that counts from zero keeps its numbers; for another, zero is just before its first stamp.
-            let lead = rtmp_ms.min(HEADROOM.as_millis() as u32);
+            let lead = rtmp_ms.min(Self::HEADROOM.as_millis() as u32);
             (self.start as u32).wrapping_sub(rtmp_ms - lead)
         });
         let at = nearest(self.frontier, rtmp_ms, shift);
-        let (shift, at) = if at.abs_diff(self.frontier) <= FORWARD_LIMIT.as_millis() as u64 {
+        let (shift, at) = if at.abs_diff(self.frontier) <= Self::FORWARD_LIMIT.as_millis() as u64 {
             (shift, at)
         } else {
             // This track counts from elsewhere. Arrival is all that relates it to the others.
@@ -180,7 +180,7 @@ impl Timeline {
         let at = self.frontier + self.tracks[index].step;
         // Of the frontier's neighbourhood modulo 2^32, so the truncation loses nothing.
         let delta = (at - jumped_to) as u32;
-        let until = at + FORWARD_LIMIT.as_millis();
+        let until = at + Self::FORWARD_LIMIT.as_millis();
         for (other, clock) in self.tracks.iter_mut().enumerate() {
             if other == index {
                 clock.shift = clock.shift.wrapping_add(delta);
@@ -226,22 +226,24 @@ impl Timeline {
     /// the track's last frame (a configuration) or the newest of all (a data message).
     fn place_aside(&mut self, kind: MediaKind, id: TrackId, rtmp_ms: u32) -> Placed {
         let newest = self.frontier;
-        let mut clock = self.tracks.iter_mut().find(|t| t.kind == kind && t.id == id);
-        let stamped = clock
-            .as_ref()
-            .map(|t| t.shift)
-            .or(self.shift)
-            .map(|shift| nearest(newest, rtmp_ms, shift));
-        let believed = stamped.filter(|at| at.abs_diff(newest) <= FORWARD_LIMIT.as_millis().unsigned_abs());
-        let last = match (kind, &mut clock) {
-            (MediaKind::Data, _) => &mut self.last_data,
-            (_, Some(clock)) => &mut clock.last,
-            (_, None) => &mut self.start.clone(),
+        let believed = |shift: u32| {
+            let at = nearest(newest, rtmp_ms, shift);
+            (at.abs_diff(newest) <= Self::FORWARD_LIMIT.as_millis().unsigned_abs()).then_some(at)
         };
-        let fallback = if kind == MediaKind::Data { newest } else { *last };
-        *last = believed.unwrap_or(fallback).clamp(*last, newest);
+        let own = self.tracks.iter_mut().find(|t| t.kind == kind && t.id == id);
+        let at = match (own, self.shift) {
+            (Some(clock), _) => {
+                clock.last = believed(clock.shift).unwrap_or(clock.last).clamp(clock.last, newest);
+                clock.last
+            }
+            (None, Some(shift)) if kind == MediaKind::Data => {
+                self.last_data = believed(shift).unwrap_or(newest).clamp(self.last_data, newest);
+                self.last_data
+            }
+            _ => self.start,
+        };
         Placed {
-            dts: MediaTime::from_millis(*last),
+            dts: MediaTime::from_millis(at),
             discontinuity: false,
             held_back: MediaTime::ZERO,
         }

@@ -7,3 +7,5 @@
 
 pub mod config;
 pub mod hub;
+pub mod shutdown;
+pub mod telemetry;

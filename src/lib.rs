@@ -7,5 +7,6 @@
 
 pub mod config;
 pub mod hub;
+pub mod rtmp;
 pub mod shutdown;
 pub mod telemetry;

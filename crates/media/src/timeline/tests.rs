@@ -295,6 +295,27 @@ fn a_track_that_jumps_alone_leaves_the_other_where_it_is() {
 }
 
 #[test]
+fn a_track_that_has_not_followed_a_jump_is_not_pulled_after_it_later() {
+    let mut timeline = Timeline::new();
+    let mut sender = Sender::new(0);
+    sender.send(&mut timeline, 5_000);
+    sender.video_base += 12_000;
+    sender.send(&mut timeline, 30_000);
+    // 15 s of sound are lost: as long as the jump of the picture, give or take a little.
+    let gap_end = sender.next_audio_us + 15_000_000;
+    while sender.next_audio_us < gap_end {
+        let (kind, _, stamp) = sender.next();
+        if kind == VIDEO {
+            coded(&mut timeline, kind, stamp);
+        }
+    }
+    let sent = sender.send(&mut timeline, 1_000);
+    assert_eq!(discontinuities(&sent), 0);
+    assert!(sent.iter().filter(|s| s.kind == AUDIO).all(|s| s.lag() == 0));
+    assert!(desync(&sent) <= 34);
+}
+
+#[test]
 fn one_wild_stamp_costs_nothing_after_it() {
     for wild in [0_u32, 8_000_000, 0x8000_0000] {
         for kind in [AUDIO, VIDEO] {

@@ -6,5 +6,6 @@
 #![deny(missing_docs)]
 
 pub mod config;
+pub mod http;
 pub mod hub;
 pub mod output;

@@ -4,4 +4,5 @@
 //! serves what they hold.
 
 pub mod date_time;
+pub mod flv;
 pub mod hls;

@@ -2,6 +2,8 @@
 //!
 //! * [`config`]: what the operator wants.
 //! * [`hub`]: the live streams, their publishers and subscribers.
+//! * [`output`]: what viewers get: FLV over HTTP, HLS.
+//! * [`http`]: the page, players' requests, the JSON interface, statistics.
 
 #![deny(missing_docs)]
 
@@ -9,3 +11,5 @@ pub mod config;
 pub mod http;
 pub mod hub;
 pub mod output;
+pub mod shutdown;
+pub mod telemetry;

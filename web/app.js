@@ -108,7 +108,7 @@ function show() {
   }
   showStage(stream);
   if (!stream) {
-    if (root.dataset.state !== "ended" && shown.player) return;
+    // What a player still holds is played to its end.
     if (!shown.player) ended(`Nobody publishes ${label(shown.wanted)} at the moment. It starts here when someone does.`);
   } else if (stream.since !== shown.since || (root.dataset.state === "ended" && !shown.player)) {
     play(stream);

@@ -5,14 +5,20 @@ use crate::paths::{Path, paths};
 /// The server's modules, and the ones each may use. What is not listed here does not exist yet: a new module has to
 /// say what it stands on.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("shutdown", &[]),
+    ("telemetry", &[]),
     ("hub", &[]),
     ("config", &["hub"]),
     ("output", &["hub"]),
-    ("rtmp", &["hub"]),
-    ("pipeline", &["hub", "output"]),
-    ("http", &["hub", "output", "pipeline"]),
-    ("server", &["hub", "config", "output", "rtmp", "pipeline", "http"]),
-    ("main", &["config", "pipeline", "server"]),
+    ("rtmp", &["hub", "config"]),
+    ("pipeline", &["hub", "output", "config"]),
+    ("http", &["hub", "output", "pipeline", "config"]),
+    (
+        "server",
+        &["shutdown", "hub", "config", "output", "rtmp", "pipeline", "http"],
+    ),
+    ("report", &["config", "pipeline"]),
+    ("main", &["config", "pipeline", "report", "server", "telemetry"]),
     ("lib", &[]),
 ];
 

@@ -5,6 +5,8 @@
 
 mod harness;
 
+mod bad_input_costs_only_its_sender;
+mod codec_change_in_mid_stream_works;
 mod config_errors_say_where;
 mod every_shipped_file_is_valid;
 mod ffmpeg_publish_is_read_back_over_rtmp_flv_and_hls;

@@ -1,6 +1,6 @@
 //! When the publisher leaves, by word or by a cut line, every player's stream ends: nobody is left waiting.
 
-use crate::harness::{Process, Publish, Server, get, poll_until, probe, program, seconds};
+use crate::harness::{Process, Publish, Server, get, media_playlists, poll_until, probe, program, seconds};
 
 const CONFIG: &str = "[apps.live]\npipelines = [\"hls\"]\n";
 
@@ -41,28 +41,10 @@ fn assert_players_are_told(leave: impl FnOnce(&mut Process)) {
         player.wait(seconds(15));
     }
     poll_until(seconds(15), "the playlists to be closed", || {
-        closed(&server, &playlist).then_some(())
+        let media = media_playlists(&server, "live/test.m3u8");
+        let is_closed = |url: &String| matches!(get(url), Some((200, text)) if text.contains("#EXT-X-ENDLIST"));
+        (!media.is_empty() && media.iter().all(is_closed)).then_some(())
     });
-}
-
-/// Whether every media playlist below the multivariant playlist `url` has its end marker.
-fn closed(server: &Server, url: &str) -> bool {
-    let Some((200, main)) = get(url) else { return false };
-    let media: Vec<String> = main
-        .lines()
-        .flat_map(|line| match line.split_once("URI=\"") {
-            Some((_, rest)) => rest.split('"').next(),
-            None => (!line.starts_with('#') && !line.is_empty()).then_some(line),
-        })
-        .map(|uri| match uri.strip_prefix('/') {
-            Some(path) => server.http(path),
-            None => server.http(&format!("live/{uri}")),
-        })
-        .collect();
-    assert!(!media.is_empty(), "no media playlist in {main}");
-    media
-        .iter()
-        .all(|playlist| matches!(get(playlist), Some((200, text)) if text.contains("#EXT-X-ENDLIST")))
 }
 
 #[test]

@@ -8,11 +8,12 @@ mod probe;
 mod process;
 mod publish;
 mod server;
+pub(crate) mod wire;
 
 pub(crate) use probe::{Packet, Probe, assert_decodes, probe};
 pub(crate) use process::{Process, output_of, program};
-pub(crate) use publish::Publish;
-pub(crate) use server::{Server, get, streammill};
+pub(crate) use publish::{Publish, clip};
+pub(crate) use server::{Server, get, media_playlists, streammill};
 
 use std::{
     thread,

@@ -1,6 +1,6 @@
 //! ffmpeg as a publisher: a moving test picture and a tone, encoded in real time.
 
-use super::{Process, program};
+use super::{Process, output_of, program, seconds};
 
 /// What is published. The default is 640x360 at 25 frames a second with B-frames, a key frame a second, and sound.
 pub(crate) struct Publish {
@@ -89,4 +89,18 @@ impl Publish {
         command.arg(url);
         Process::start("the publishing ffmpeg", command)
     }
+}
+
+/// An FLV file with so many seconds of picture and sound, a key frame each second.
+pub(crate) fn clip(size: &str, length: u32) -> Vec<u8> {
+    let output = output_of(
+        program(&format!(
+            "ffmpeg -hide_banner -nostats -loglevel error -f lavfi -i testsrc2=size={size}:rate={FRAME_RATE} \
+             -f lavfi -i sine=sample_rate=44100 -t {length} -c:v libx264 -preset ultrafast -pix_fmt yuv420p \
+             -g {FRAME_RATE} -sc_threshold 0 -c:a aac -ac 2 -flvflags no_duration_filesize -f flv pipe:1"
+        )),
+        seconds(60),
+    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }

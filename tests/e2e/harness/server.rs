@@ -24,10 +24,10 @@ impl Server {
     pub(crate) fn start(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");
-        let listen = "listen = [\"127.0.0.1:0\"]";
+        // Keys with dots, so that `config` can add others of the same tables on its first lines.
+        let listen = "rtmp.listen = [\"127.0.0.1:0\"]\nhttp.listen = [\"127.0.0.1:0\"]";
         let body = config.replace("{dir}", folder.path().to_str().expect("a path in UTF-8"));
-        fs::write(&file, format!("[rtmp]\n{listen}\n[http]\n{listen}\n{body}\n"))
-            .expect("the configuration is written");
+        fs::write(&file, format!("{listen}\n{body}\n")).expect("the configuration is written");
 
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
@@ -122,4 +122,21 @@ pub(crate) fn get(url: &str) -> Option<(u16, String)> {
         let response = client.get(url).send().await.ok()?;
         Some((response.status().as_u16(), response.text().await.ok()?))
     })
+}
+
+/// The media playlists that the multivariant playlist at `path` lists, as URLs; none where there is no such playlist.
+pub(crate) fn media_playlists(server: &Server, path: &str) -> Vec<String> {
+    let Some((200, text)) = get(&server.http(path)) else {
+        return Vec::new();
+    };
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let uris = text.lines().filter_map(|line| match line.split_once("URI=\"") {
+        Some((_, rest)) => rest.split('"').next(),
+        None => (!line.starts_with('#') && !line.is_empty()).then_some(line),
+    });
+    uris.map(|uri| match uri.strip_prefix('/') {
+        Some(path) => server.http(path),
+        None => server.http(&format!("{folder}/{uri}")),
+    })
+    .collect()
 }

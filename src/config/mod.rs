@@ -1,0 +1,14 @@
+//! Configuration: TOML files over built-in defaults, environment over files.
+//!
+//! [`schema`] says which keys there are, [`load`] layers the sources and makes every mistake an error that names the
+//! file, the line and the nearest key there is.
+
+mod load;
+mod schema;
+mod units;
+
+pub use load::{ConfigError, Problem, load};
+pub use schema::{
+    App, Config, Hls, Http, PipelineUse, Record, RecordFormat, Rtmp, Shutdown, Source, TargetPattern, Templates,
+};
+pub use units::{Seconds, Size};

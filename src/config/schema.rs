@@ -1,0 +1,368 @@
+//! The keys of the configuration and their built-in defaults. `config/default.toml` shows each with a comment.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Seconds, Size};
+use crate::hub::{KeyError, StreamKey};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The RTMP front end.
+    pub rtmp: Rtmp,
+    /// The HTTP server.
+    pub http: Http,
+    /// Where templates are found.
+    pub templates: Templates,
+    /// HLS packaging.
+    pub hls: Hls,
+    /// How the server stops.
+    pub shutdown: Shutdown,
+    /// Settings of every application, where the application does not set its own.
+    pub defaults: App,
+    /// The applications. Clients that ask for another one are refused.
+    pub apps: BTreeMap<String, App>,
+    /// Pipelines without an input that run while the server does.
+    pub sources: BTreeMap<String, Source>,
+}
+
+/// `[rtmp]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rtmp {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+    /// Chunk size of what is sent, bytes.
+    pub chunk_size: Size,
+    /// Largest message that is accepted, bytes.
+    pub max_message: Size,
+    /// Window after which a peer must acknowledge, bytes.
+    pub ack_window: Size,
+    /// Time a client has for handshake and connect, and a blocked write may take.
+    pub timeout: Seconds,
+    /// Silence after which a peer is pinged; it is dropped when the same time passes again without a byte.
+    pub ping: Seconds,
+    /// Most connections at a time.
+    pub max_connections: usize,
+    /// How far a player may fall behind before video is skipped to a newer key frame.
+    pub max_lag: Seconds,
+    /// Most bytes that one stream holds for its players.
+    pub max_buffer: Size,
+}
+
+impl Default for Rtmp {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 1935))],
+            chunk_size: Size(4096),
+            max_message: Size(16 << 20),
+            ack_window: Size(5_000_000),
+            timeout: Seconds::new(20),
+            ping: Seconds::new(30),
+            max_connections: 10_000,
+            max_lag: Seconds::new(10),
+            max_buffer: Size(32 << 20),
+        }
+    }
+}
+
+/// `[http]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Addresses to listen on.
+    pub listen: Vec<SocketAddr>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+        }
+    }
+}
+
+/// `[templates]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Templates {
+    /// Directories with templates. They are added to the shipped ones; an equal name replaces a shipped one.
+    pub paths: Vec<PathBuf>,
+}
+
+/// `[hls]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hls {
+    /// Segments a playlist lists.
+    pub playlist_segments: usize,
+    /// How long an ended stream can still be fetched.
+    pub linger: Seconds,
+    /// Most bytes of segments one stream keeps.
+    pub max_stream_bytes: Size,
+    /// Most bytes of segments all streams keep.
+    pub max_total_bytes: Size,
+}
+
+impl Default for Hls {
+    fn default() -> Self {
+        Self {
+            playlist_segments: 6,
+            linger: Seconds::new(60),
+            max_stream_bytes: Size(256 << 20),
+            max_total_bytes: Size(2 << 30),
+        }
+    }
+}
+
+/// `[shutdown]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shutdown {
+    /// Time to finish files and tell clients after SIGTERM.
+    pub deadline: Seconds,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self {
+            deadline: Seconds::new(10),
+        }
+    }
+}
+
+/// `[apps.NAME]` and `[defaults]`. What is not set is taken from `[defaults]`, then from [`App::pipelines`] and its kin.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct App {
+    /// Pipelines that run on every stream of the app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pipelines: Option<Vec<PipelineUse>>,
+    /// Records every stream of the app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
+    /// Whether players may wait for a stream that is not live (`true`) or are refused at once (`false`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_streams: Option<bool>,
+    /// How long a player may wait for a stream that is not live, before it begins or after it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_timeout: Option<Seconds>,
+    /// Begin players with the newest group of pictures for a picture at once, at the price of its length in latency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gop_cache: Option<bool>,
+}
+
+impl App {
+    /// This app's settings, and the defaults' where it has none.
+    pub fn or(&self, defaults: &Self) -> Self {
+        Self {
+            pipelines: self.pipelines.clone().or_else(|| defaults.pipelines.clone()),
+            record: self.record.clone().or_else(|| defaults.record.clone()),
+            idle_streams: self.idle_streams.or(defaults.idle_streams),
+            idle_timeout: self.idle_timeout.or(defaults.idle_timeout),
+            gop_cache: self.gop_cache.or(defaults.gop_cache),
+        }
+    }
+
+    /// Pipelines that run on every stream.
+    pub fn pipelines(&self) -> &[PipelineUse] {
+        self.pipelines.as_deref().unwrap_or_default()
+    }
+
+    /// See [`App::idle_streams`].
+    pub fn allows_idle_streams(&self) -> bool {
+        self.idle_streams.unwrap_or(true)
+    }
+
+    /// See [`App::idle_timeout`].
+    pub fn idle_timeout(&self) -> std::time::Duration {
+        self.idle_timeout.unwrap_or(Seconds::new(30)).0
+    }
+
+    /// See [`App::gop_cache`].
+    pub fn gop_cache(&self) -> bool {
+        self.gop_cache.unwrap_or(true)
+    }
+}
+
+/// A template with its parameters: `"hls"`, or a table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PipelineUse {
+    /// Name of the template.
+    pub template: String,
+    /// Values of its parameters; the template's defaults stand in for the others.
+    pub params: BTreeMap<String, toml::Value>,
+    /// Where its output goes, for templates that publish a stream.
+    pub publish_to: Option<TargetPattern>,
+}
+
+impl<'de> Deserialize<'de> for PipelineUse {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            template: String,
+            #[serde(default)]
+            params: BTreeMap<String, toml::Value>,
+            #[serde(default)]
+            publish_to: Option<TargetPattern>,
+        }
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = PipelineUse;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a template's name, or a table with template, params and publish_to")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, template: &str) -> Result<PipelineUse, E> {
+                Ok(PipelineUse {
+                    template: template.to_owned(),
+                    params: BTreeMap::new(),
+                    publish_to: None,
+                })
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<PipelineUse, A::Error> {
+                let table = Table::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(PipelineUse {
+                    template: table.template,
+                    params: table.params,
+                    publish_to: table.publish_to,
+                })
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Where a pipeline publishes: `app/name`, in which `{app}` and `{name}` stand for those of the stream it works on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TargetPattern(String);
+
+impl TargetPattern {
+    /// The key for a pipeline that works on `source`, or on nothing.
+    ///
+    /// What is put in comes from a key and what comes out is checked as a key, so it cannot become anything else.
+    pub fn resolve(&self, source: Option<&StreamKey>) -> Result<StreamKey, KeyError> {
+        let (app, name) = self.0.split_once('/').ok_or(KeyError::NoSlash)?;
+        let fill = |part: &str| match source {
+            // One pass, so that a name which holds "{app}" is not filled in again.
+            Some(key) => part
+                .split("{name}")
+                .map(|piece| piece.replace("{app}", key.app()))
+                .collect::<Vec<_>>()
+                .join(key.name()),
+            None => part.to_owned(),
+        };
+        StreamKey::new(&fill(app), &fill(name))
+    }
+}
+
+impl TryFrom<String> for TargetPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let pattern = Self(text);
+        let sample = StreamKey::parse("app/name").map_err(|error| error.to_string())?;
+        match pattern.resolve(Some(&sample)) {
+            Ok(key) if !key.to_string().contains(['{', '}']) => Ok(pattern),
+            Ok(_) => Err(format!(
+                "'{}' holds a placeholder other than {{app}} and {{name}}",
+                pattern.0
+            )),
+            Err(error) => Err(format!("'{}' is not a place to publish to: {error}", pattern.0)),
+        }
+    }
+}
+
+impl From<TargetPattern> for String {
+    fn from(pattern: TargetPattern) -> Self {
+        pattern.0
+    }
+}
+
+/// `record = { path = …, format = … }`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Directory the files go to. It is made if it is not there.
+    pub path: PathBuf,
+    /// Container.
+    #[serde(default)]
+    pub format: RecordFormat,
+}
+
+/// Container of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordFormat {
+    /// MP4 with its index at hand, seekable everywhere.
+    #[default]
+    Mp4,
+    /// FLV with duration and index.
+    Flv,
+}
+
+impl RecordFormat {
+    /// The file name suffix, and the value of the template's `format` parameter.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Flv => "flv",
+        }
+    }
+}
+
+/// `[sources.NAME]`
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Name of a template without an input.
+    pub template: String,
+    /// Values of its parameters.
+    #[serde(default)]
+    pub params: BTreeMap<String, toml::Value>,
+    /// The stream it publishes, as `app/name`.
+    pub publish_to: TargetPattern,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn pattern(text: &str) -> Result<TargetPattern, String> {
+        TargetPattern::try_from(text.to_owned())
+    }
+
+    #[test]
+    fn a_target_takes_the_name_of_its_source_and_nothing_else() {
+        let source = StreamKey::new("live", "a {app} ! b").unwrap();
+        let target = pattern("small/{name}").unwrap().resolve(Some(&source)).unwrap();
+        assert_eq!((target.app(), target.name()), ("small", "a {app} ! b"));
+    }
+
+    #[test]
+    fn a_target_that_can_never_be_a_key_is_refused_when_it_is_read() {
+        for text in ["small", "/x", "small/../x", "small/{title}", ""] {
+            assert!(pattern(text).is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn an_app_overrides_the_defaults_setting_by_setting() {
+        let defaults: App = toml::from_str("pipelines = [\"hls\"]\ngop_cache = false").unwrap();
+        let app: App = toml::from_str("pipelines = []").unwrap();
+        let merged = app.or(&defaults);
+        assert_eq!((merged.pipelines().len(), merged.gop_cache()), (0, false));
+    }
+}

@@ -1,0 +1,284 @@
+//! One publication while it is live: its ring, its readers and what is known of its tracks.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Instant, SystemTime},
+};
+
+use streammill_media::{Frame, FrameRole, MediaKind, MediaTime};
+use tokio::sync::watch;
+
+use super::{
+    Packet, StreamKey,
+    registry::Place,
+    ring::{Bounds, Cursor, Ring},
+    tracks::{TrackBook, Tracks},
+};
+
+/// Bounds of every publication.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most payload bytes one publication holds for its viewers, GOP cache included.
+    pub max_bytes: usize,
+    /// How far behind the newest packet a viewer may read before video is skipped to a key frame.
+    pub max_lag: MediaTime,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 32 << 20,
+            max_lag: MediaTime::from_millis(10_000),
+        }
+    }
+}
+
+/// Who publishes.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A client over RTMP.
+    Rtmp {
+        /// Its address.
+        peer: SocketAddr,
+        /// What it calls itself (`flashVer`, `encoder`).
+        software: String,
+    },
+    /// A pipeline of ours.
+    Pipeline {
+        /// The template.
+        template: String,
+        /// The streams it was made from, nearest first; empty for a source.
+        ancestors: Vec<StreamKey>,
+    },
+}
+
+impl Origin {
+    /// True when `key` is among the streams this one was made from.
+    pub fn descends_from(&self, key: &StreamKey) -> bool {
+        matches!(self, Self::Pipeline { ancestors, .. } if ancestors.contains(key))
+    }
+}
+
+/// Tells two publications of one key apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicationId(pub u64);
+
+/// The shared part of a publication: written by its owner, read by its subscribers.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) id: PublicationId,
+    pub(super) origin: Origin,
+    pub(super) since: SystemTime,
+    pub(super) started: Instant,
+    pub(super) counters: Counters,
+    pub(super) tracks: watch::Sender<Arc<Tracks>>,
+    state: RwLock<State>,
+    /// Moves with every push and at the end; carries the ring's end.
+    head: watch::Sender<u64>,
+    limits: Limits,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    pub(super) bytes_in: AtomicU64,
+    pub(super) video_bytes: AtomicU64,
+    pub(super) audio_bytes: AtomicU64,
+    pub(super) video_frames: AtomicU64,
+    pub(super) audio_frames: AtomicU64,
+    pub(super) last_dts_millis: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    ring: Ring,
+    readers: Vec<Arc<AtomicU64>>,
+    book: TrackBook,
+    ended: bool,
+}
+
+/// A subscriber's place in a publication.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) live: Arc<Live>,
+    cursor: Cursor,
+    /// The cursor's position, for the ring to know whom it still has to wait for.
+    position: Arc<AtomicU64>,
+    head: watch::Receiver<u64>,
+}
+
+/// What [`Reading::read`] found.
+pub(super) enum Read {
+    Packets { dropped: u64 },
+    Nothing,
+    Ended,
+}
+
+impl Live {
+    pub(super) fn new(id: PublicationId, origin: Origin, limits: Limits) -> Self {
+        Self {
+            id,
+            origin,
+            since: SystemTime::now(),
+            started: Instant::now(),
+            counters: Counters::default(),
+            tracks: watch::Sender::default(),
+            state: RwLock::new(State {
+                ring: Ring::new(Bounds {
+                    max_bytes: limits.max_bytes,
+                    max_age: limits.max_lag,
+                }),
+                readers: Vec::new(),
+                book: TrackBook::default(),
+                ended: false,
+            }),
+            head: watch::Sender::new(0),
+            limits,
+        }
+    }
+
+    fn push(&self, frame: Frame) {
+        self.counters.note(&frame);
+        let tracks;
+        let end;
+        {
+            let mut state = self.write();
+            tracks = state.book.observe(&frame);
+            let State { ring, readers, .. } = &mut *state;
+            ring.push(frame, || {
+                let positions = readers.iter().map(|position| position.load(Ordering::Relaxed));
+                positions.min().unwrap_or(u64::MAX)
+            });
+            end = ring.end();
+        }
+        if let Some(tracks) = tracks {
+            self.tracks.send_replace(Arc::new(tracks));
+        }
+        self.head.send_replace(end);
+    }
+
+    pub(super) fn end(&self) {
+        self.write().ended = true;
+        self.head.send_modify(|_| {});
+    }
+
+    pub(super) fn join(self: &Arc<Self>, from_cache: bool) -> Reading {
+        let head = self.head.subscribe();
+        let mut state = self.write();
+        let cursor = state.ring.join(from_cache);
+        let position = Arc::new(AtomicU64::new(cursor.next));
+        state.readers.push(position.clone());
+        Reading {
+            live: self.clone(),
+            cursor,
+            position,
+            head,
+        }
+    }
+
+    fn leave(&self, position: &Arc<AtomicU64>) {
+        self.write().readers.retain(|known| !Arc::ptr_eq(known, position));
+    }
+
+    /// The lock is held for pointer moves only, by code that cannot panic half-way; a poisoned one is still whole.
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Counters {
+    fn note(&self, frame: &Frame) {
+        let bytes = frame.tag.len() as u64;
+        self.bytes_in.fetch_add(bytes, Ordering::Relaxed);
+        if frame.role != FrameRole::Coded {
+            return;
+        }
+        let (kind_bytes, kind_frames) = match frame.kind {
+            MediaKind::Video => (&self.video_bytes, &self.video_frames),
+            MediaKind::Audio => (&self.audio_bytes, &self.audio_frames),
+            MediaKind::Data => return,
+        };
+        kind_bytes.fetch_add(bytes, Ordering::Relaxed);
+        kind_frames.fetch_add(1, Ordering::Relaxed);
+        let millis = u64::try_from(frame.dts.as_millis()).unwrap_or(0);
+        self.last_dts_millis.store(millis, Ordering::Relaxed);
+    }
+}
+
+impl Reading {
+    /// Moves what is there to `out`.
+    pub(super) fn read(&mut self, max: usize, out: &mut Vec<Arc<Packet>>) -> Read {
+        self.head.borrow_and_update();
+        let dropped_before = self.cursor.dropped;
+        let state = self.live.read();
+        let moved = state.ring.read(&mut self.cursor, self.live.limits.max_lag, max, out);
+        let ended = state.ended;
+        drop(state);
+        self.position.store(self.cursor.next, Ordering::Relaxed);
+        match (moved, ended) {
+            (true, _) => Read::Packets {
+                dropped: self.cursor.dropped - dropped_before,
+            },
+            (false, true) => Read::Ended,
+            (false, false) => Read::Nothing,
+        }
+    }
+
+    /// Waits until something was pushed since the last [`read`](Self::read), or the publication ended.
+    pub(super) async fn changed(&mut self) {
+        // The sender lives in `self.live`, so it cannot be gone.
+        let _ = self.head.changed().await;
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.live.leave(&self.position);
+    }
+}
+
+/// The right to publish one stream, held by whoever feeds it. Dropping it ends the publication.
+#[derive(Debug)]
+pub struct Publication {
+    place: Arc<Place>,
+    live: Arc<Live>,
+}
+
+impl Publication {
+    pub(super) fn new(place: Arc<Place>, live: Arc<Live>) -> Self {
+        Self { place, live }
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &StreamKey {
+        &self.place.key
+    }
+
+    /// Its number.
+    pub fn id(&self) -> PublicationId {
+        self.live.id
+    }
+
+    /// Gives a frame to everyone who watches. Decoding times of one track must not decrease.
+    pub fn push(&self, frame: Frame) {
+        self.live.push(frame);
+    }
+
+    /// What is known of the tracks, as it changes.
+    pub fn tracks(&self) -> watch::Receiver<Arc<Tracks>> {
+        self.live.tracks.subscribe()
+    }
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        self.place.release(&self.live);
+    }
+}

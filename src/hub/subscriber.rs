@@ -1,0 +1,172 @@
+//! Subscribers: cursors that wait.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Instant, SystemTime},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    Packet, PublicationId, StreamKey, Tracks,
+    live::{Live, Read, Reading},
+    registry::Place,
+};
+
+/// Tells subscribers apart, across all streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriberId(pub u64);
+
+/// Who subscribes, and how it wants to begin.
+#[derive(Clone, Debug)]
+pub struct Interest {
+    /// By what way it is served.
+    pub protocol: Protocol,
+    /// Its address, if it is a client.
+    pub peer: Option<SocketAddr>,
+    /// What it calls itself: a player's `flashVer` or `User-Agent`, a pipeline's template.
+    pub software: String,
+    /// Begin with the newest group of pictures that is held, for a picture at once. Otherwise at the live edge.
+    pub from_cache: bool,
+}
+
+/// The ways a stream leaves the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// RTMP play.
+    Rtmp,
+    /// FLV over HTTP.
+    HttpFlv,
+    /// A GStreamer pipeline of ours.
+    Pipeline,
+}
+
+/// A subscriber as others see it.
+#[derive(Debug)]
+pub(super) struct Presence {
+    pub(super) id: SubscriberId,
+    pub(super) interest: Interest,
+    pub(super) since: SystemTime,
+    pub(super) started: Instant,
+    pub(super) bytes_out: AtomicU64,
+    pub(super) dropped: AtomicU64,
+}
+
+impl Presence {
+    pub(super) fn new(id: SubscriberId, interest: Interest) -> Self {
+        Self {
+            id,
+            interest,
+            since: SystemTime::now(),
+            started: Instant::now(),
+            bytes_out: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        }
+    }
+}
+
+/// What a [`Subscriber`] is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A publication has begun, or was there already. Its packets follow.
+    Started,
+    /// There are packets in the batch.
+    Packets,
+    /// The publisher left, and all it sent has been read. Another [`Started`](Self::Started) may follow.
+    Ended,
+}
+
+/// Someone who receives a stream, now or once it is live.
+#[derive(Debug)]
+pub struct Subscriber {
+    place: Arc<Place>,
+    presence: Arc<Presence>,
+    publications: watch::Receiver<Option<Arc<Live>>>,
+    reading: Option<Reading>,
+    last: Option<PublicationId>,
+}
+
+impl Subscriber {
+    pub(super) fn new(place: Arc<Place>, presence: Arc<Presence>) -> Self {
+        let publications = place.live.subscribe();
+        Self {
+            place,
+            presence,
+            publications,
+            reading: None,
+            last: None,
+        }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> SubscriberId {
+        self.presence.id
+    }
+
+    /// What it is subscribed to.
+    pub fn key(&self) -> &StreamKey {
+        &self.place.key
+    }
+
+    /// Waits for what comes next and puts at most `max` packets into `batch`, which the caller has emptied.
+    ///
+    /// Cancelling loses nothing: nothing is taken before it is returned.
+    pub async fn next(&mut self, max: usize, batch: &mut Vec<Arc<Packet>>) -> Event {
+        loop {
+            let Some(reading) = &mut self.reading else {
+                let last = self.last;
+                let is_new = |live: &Option<Arc<Live>>| live.as_ref().is_some_and(|live| Some(live.id) != last);
+                // The sender lives in `self.place`, so it cannot be gone.
+                if let Ok(live) = self.publications.wait_for(is_new).await
+                    && let Some(live) = &*live
+                {
+                    self.last = Some(live.id);
+                    self.reading = Some(live.join(self.presence.interest.from_cache));
+                }
+                return Event::Started;
+            };
+            match reading.read(max, batch) {
+                Read::Packets { dropped } => {
+                    self.presence.dropped.fetch_add(dropped, Ordering::Relaxed);
+                    return Event::Packets;
+                }
+                Read::Ended => {
+                    self.reading = None;
+                    return Event::Ended;
+                }
+                Read::Nothing => reading.changed().await,
+            }
+        }
+    }
+
+    /// Who it is.
+    pub fn interest(&self) -> &Interest {
+        &self.presence.interest
+    }
+
+    /// Notes bytes that went out to the client, for the statistics.
+    pub fn sent(&self, bytes: u64) {
+        self.presence.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What is known of the tracks of the publication it reads; `None` between publications.
+    pub fn tracks(&self) -> Option<watch::Receiver<Arc<Tracks>>> {
+        self.reading.as_ref().map(|reading| reading.live.tracks.subscribe())
+    }
+
+    /// The publication it reads, or read last.
+    pub fn publication(&self) -> Option<PublicationId> {
+        self.last
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.reading = None;
+        self.place.leave(&self.presence);
+    }
+}

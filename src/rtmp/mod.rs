@@ -43,4 +43,3 @@ pub struct Settings {
     /// Most connections at a time.
     pub max_connections: usize,
 }
-

@@ -4,7 +4,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use streammill_rtmp::{
-    ConnectRequest, Limits, MediaType, MessageStreamId, Rejection, ServerConfig, ServerEvent, ServerSession, SessionError,
+    ConnectRequest, Limits, MediaType, MessageStreamId, Rejection, ServerConfig, ServerEvent, ServerSession,
+    SessionError,
 };
 use tokio::{
     io::AsyncReadExt,
@@ -160,7 +161,13 @@ impl Connection {
                 ServerEvent::Connect(request) => self.connect(request),
                 ServerEvent::Publish(request) => {
                     let admitted = self.admit(|connection, client| {
-                        Publish::admit(&connection.context, &client.app, &request, connection.peer, &client.software)
+                        Publish::admit(
+                            &connection.context,
+                            &client.app,
+                            &request,
+                            connection.peer,
+                            &client.software,
+                        )
                     });
                     match admitted {
                         Ok(publish) => {
@@ -175,7 +182,13 @@ impl Connection {
                 }
                 ServerEvent::Play(request) => {
                     let admitted = self.admit(|connection, client| {
-                        Play::admit(&connection.context, &client.app, &request, connection.peer, &client.software)
+                        Play::admit(
+                            &connection.context,
+                            &client.app,
+                            &request,
+                            connection.peer,
+                            &client.software,
+                        )
                     });
                     match admitted {
                         Ok(play) => {
@@ -188,7 +201,12 @@ impl Connection {
                         }
                     }
                 }
-                ServerEvent::Media { stream, kind, timestamp, payload } => {
+                ServerEvent::Media {
+                    stream,
+                    kind,
+                    timestamp,
+                    payload,
+                } => {
                     if let Some(publish) = self.publishes.iter_mut().find(|publish| publish.stream == stream) {
                         let taken = match kind {
                             MediaType::Audio => publish.door.audio(timestamp.0, payload),
@@ -235,7 +253,10 @@ impl Connection {
             return Err(Rejection::new("NetStream.Failed", "Connect to an application first."));
         };
         if self.publishes.len() + self.plays.len() >= MAX_ACTIVE_STREAMS {
-            return Err(Rejection::new("NetStream.Failed", "This connection has too many streams."));
+            return Err(Rejection::new(
+                "NetStream.Failed",
+                "This connection has too many streams.",
+            ));
         }
         admit(self, client)
     }
@@ -259,7 +280,11 @@ impl Connection {
             self.session.ping(self.opened.elapsed().as_millis() as u32);
             self.pinged = true;
         }
-        let expired: Vec<_> = self.plays.iter().filter_map(|play| Some((play.stream, play.expired()?))).collect();
+        let expired: Vec<_> = self
+            .plays
+            .iter()
+            .filter_map(|play| Some((play.stream, play.expired()?)))
+            .collect();
         for (stream, reason) in &expired {
             self.session.stop_play(*stream, reason);
             self.plays.retain(|play| play.stream != *stream);

@@ -47,7 +47,6 @@ pub struct Settings {
     pub max_connections: usize,
 }
 
-
 impl From<&config::Rtmp> for Settings {
     /// Sizes that the protocol cannot express are held at its bounds; the configuration refuses them before.
     fn from(config: &config::Rtmp) -> Self {

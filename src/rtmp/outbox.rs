@@ -34,7 +34,12 @@ impl Outbox {
     /// Cancelling loses nothing: a piece leaves the box when the socket has it.
     pub(super) async fn flush(&mut self, socket: &mut OwnedWriteHalf, patience: Duration) -> io::Result<()> {
         while !self.pieces.is_empty() {
-            let slices: Vec<_> = self.pieces.iter().take(MAX_SLICES).map(|piece| IoSlice::new(piece)).collect();
+            let slices: Vec<_> = self
+                .pieces
+                .iter()
+                .take(MAX_SLICES)
+                .map(|piece| IoSlice::new(piece))
+                .collect();
             let written = timeout(patience, socket.write_vectored(&slices))
                 .await
                 .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the peer takes no data"))??;

@@ -119,7 +119,11 @@ impl Play {
             }
             bytes += frame.tag.len() as u64;
             if self.stream == USUAL_STREAM {
-                outbox.push(packet.form(Form::RtmpChunks, |frame| shared_chunks(frame, chunk_size)).clone());
+                outbox.push(
+                    packet
+                        .form(Form::RtmpChunks, |frame| shared_chunks(frame, chunk_size))
+                        .clone(),
+                );
             } else {
                 session.send_frame(self.stream, media_type(frame.kind), rtmp_time(frame), &frame.tag);
                 drain(session, outbox);

@@ -6,6 +6,7 @@
 mod harness;
 
 mod bad_input_costs_only_its_sender;
+mod browser_plays_the_page;
 mod codec_change_in_mid_stream_works;
 mod config_errors_say_where;
 mod every_shipped_file_is_valid;

@@ -75,8 +75,11 @@ impl Server {
     async fn start(config: Config) -> anyhow::Result<Self> {
         raise_file_limit();
         let stages = Stages::default();
-        let apps: BTreeMap<String, App> =
-            config.apps.iter().map(|(name, app)| (name.clone(), app.or(&config.defaults))).collect();
+        let apps: BTreeMap<String, App> = config
+            .apps
+            .iter()
+            .map(|(name, app)| (name.clone(), app.or(&config.defaults)))
+            .collect();
 
         let hub = Hub::new(hub::Limits {
             max_bytes: config.rtmp.max_buffer.0 as usize,
@@ -95,7 +98,10 @@ impl Server {
             http_listeners.push(listener.with_context(|| format!("cannot listen on {address}"))?);
         }
         let rtmp_addresses: Vec<_> = rtmp_listeners.iter().map(rtmp::Listener::address).collect();
-        let http_addresses = http_listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        let http_addresses = http_listeners
+            .iter()
+            .map(TcpListener::local_addr)
+            .collect::<Result<Vec<_>, _>>()?;
 
         let mut site = http::Site::new(hub.clone(), store.clone());
         site.rtmp_port = rtmp_addresses.first().map(SocketAddr::port);
@@ -106,7 +112,10 @@ impl Server {
             connections: stages.connections.stop.clone(),
             tasks: stages.connections.tasks.clone(),
         };
-        stages.connections.tasks.spawn(http::serve(http_listeners, Arc::new(site), stop));
+        stages
+            .connections
+            .tasks
+            .spawn(http::serve(http_listeners, Arc::new(site), stop));
 
         let slots = Arc::new(Semaphore::new(config.rtmp.max_connections.min(Semaphore::MAX_PERMITS)));
         let context = Arc::new(rtmp::Context {

@@ -42,7 +42,10 @@ impl Client {
             session: ClientSession::new(config, entropy),
             input: BytesMut::with_capacity(64 * 1024),
         };
-        client.wait_for(|event| matches!(event, ClientEvent::Connected)).await.context("connect")?;
+        client
+            .wait_for(|event| matches!(event, ClientEvent::Connected))
+            .await
+            .context("connect")?;
         Ok(client)
     }
 

@@ -67,7 +67,9 @@ impl Load {
         for number in 0..self.publishers {
             let mut client = Client::connect(url, number as u64).await?;
             client.session.publish(&format!("load{number}"));
-            client.wait_for(|event| matches!(event, ClientEvent::PublishStarted)).await?;
+            client
+                .wait_for(|event| matches!(event, ClientEvent::PublishStarted))
+                .await?;
             tasks.spawn(publish(client, self.bitrate, number as u64, shared.clone()));
         }
         let mut joined = 0;
@@ -79,7 +81,9 @@ impl Load {
                 joining.spawn(async move {
                     let mut client = Client::connect(&url, 1 << 32 | number as u64).await?;
                     client.session.play(&name);
-                    client.wait_for(|event| matches!(event, ClientEvent::PlayStarted)).await?;
+                    client
+                        .wait_for(|event| matches!(event, ClientEvent::PlayStarted))
+                        .await?;
                     anyhow::Ok(client)
                 });
             }
@@ -102,7 +106,10 @@ impl Load {
         }
         tasks.shutdown().await;
 
-        let latency = shared.latency.lock().map_err(|_| anyhow::anyhow!("a player failed while it noted a latency"))?;
+        let latency = shared
+            .latency
+            .lock()
+            .map_err(|_| anyhow::anyhow!("a player failed while it noted a latency"))?;
         let quantile = |quantile| Duration::from_micros(latency.value_at_quantile(quantile));
         Ok(Figures {
             cpu: after.cpu - before.cpu,
@@ -120,9 +127,20 @@ impl Load {
 async fn publish(mut client: Client, bitrate: u64, number: u64, shared: Arc<Shared>) -> anyhow::Result<()> {
     let interval = Duration::from_nanos(1_000_000_000 / signal::FRAME_RATE);
     let start = Instant::now() + interval.mul_f64(number as f64 * 0.618 % 1.0);
-    let send = |client: &mut Client, kind, millis, body: Bytes| client.session.send_frame(kind, RtmpTime(millis), &body);
-    send(&mut client, MediaType::Video, 0, Bytes::from_static(signal::VIDEO_CONFIG));
-    send(&mut client, MediaType::Audio, 0, Bytes::from_static(signal::AUDIO_CONFIG));
+    let send =
+        |client: &mut Client, kind, millis, body: Bytes| client.session.send_frame(kind, RtmpTime(millis), &body);
+    send(
+        &mut client,
+        MediaType::Video,
+        0,
+        Bytes::from_static(signal::VIDEO_CONFIG),
+    );
+    send(
+        &mut client,
+        MediaType::Audio,
+        0,
+        Bytes::from_static(signal::AUDIO_CONFIG),
+    );
     for number in 0.. {
         sleep_until((start + interval * number as u32).into()).await;
         let millis = (number * 1000 / signal::FRAME_RATE) as u32;
@@ -130,7 +148,10 @@ async fn publish(mut client: Client, bitrate: u64, number: u64, shared: Arc<Shar
         send(&mut client, MediaType::Video, millis, body);
         client.flush().await?;
         // Acknowledgements and pings want an answer, but reading must not delay the next picture.
-        if tokio::time::timeout(Duration::ZERO, client.read()).await.is_ok_and(|read| !matches!(read, Ok(true))) {
+        if tokio::time::timeout(Duration::ZERO, client.read())
+            .await
+            .is_ok_and(|read| !matches!(read, Ok(true)))
+        {
             anyhow::bail!("the server closed a publisher's connection");
         }
         while client.session.poll_event().is_some() {}
@@ -153,7 +174,9 @@ async fn play(mut client: Client, shared: Arc<Shared>) -> anyhow::Result<()> {
         }
         last = Instant::now();
         while let Some(event) = client.session.poll_event() {
-            let ClientEvent::Media { payload, .. } = event else { continue };
+            let ClientEvent::Media { payload, .. } = event else {
+                continue;
+            };
             if !measuring {
                 continue;
             }

@@ -61,8 +61,14 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let limit = rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
     let needed = 2 * (args.players + args.publishers) as u64 + 64;
-    anyhow::ensure!(limit >= needed, "{needed} open files are needed, the system allows {limit}");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    anyhow::ensure!(
+        limit >= needed,
+        "{needed} open files are needed, the system allows {limit}"
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
     runtime.block_on(run(args))
 }
 

@@ -24,7 +24,10 @@ impl Usage {
                 continue;
             };
             // A process may end between the listing and the reading.
-            if let Some(stat) = fs::read_to_string(entry.path().join("stat")).ok().and_then(|text| Stat::parse(&text)) {
+            if let Some(stat) = fs::read_to_string(entry.path().join("stat"))
+                .ok()
+                .and_then(|text| Stat::parse(&text))
+            {
                 all.insert(pid, stat);
             }
         }

@@ -25,12 +25,23 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Load { publishers, players, bitrate, measured } = self.load;
+        let Load {
+            publishers,
+            players,
+            bitrate,
+            measured,
+        } = self.load;
         let rounds = self.rows.first().map_or(0, |(_, rounds)| rounds.len());
         let mbits = bitrate as f64 / 1e6;
         let seconds = measured.as_secs();
-        writeln!(f, "{publishers} publishers, {players} players, {mbits} Mb/s a stream; medians of {rounds} × {seconds} s\n")?;
-        writeln!(f, "| server | CPU-s | delivered GB | CPU-s per GB | latency p50 ms | p99 ms | max ms | RSS MiB | late players |")?;
+        writeln!(
+            f,
+            "{publishers} publishers, {players} players, {mbits} Mb/s a stream; medians of {rounds} × {seconds} s\n"
+        )?;
+        writeln!(
+            f,
+            "| server | CPU-s | delivered GB | CPU-s per GB | latency p50 ms | p99 ms | max ms | RSS MiB | late players |"
+        )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
         for (server, rounds) in &self.rows {
             let cpu = median(rounds, |round| round.cpu.as_secs_f64());

@@ -47,7 +47,9 @@ impl Running {
         let mut command = match kind {
             Kind::Streammill => {
                 let config = folder.join("streammill.toml");
-                let text = format!("[rtmp]\nlisten = [\"127.0.0.1:{port}\"]\n[http]\nlisten = []\n[apps.live]\npipelines = []\n");
+                let text = format!(
+                    "[rtmp]\nlisten = [\"127.0.0.1:{port}\"]\n[http]\nlisten = []\n[apps.live]\npipelines = []\n"
+                );
                 fs::write(&config, text)?;
                 let mut command = Command::new(streammill);
                 command.arg("serve").arg("-c").arg(config);
@@ -73,7 +75,12 @@ impl Running {
         };
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-            anyhow::ensure!(Instant::now() < deadline, "{} does not listen:\n{}", kind.name(), server.log());
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "{} does not listen:\n{}",
+                kind.name(),
+                server.log()
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(server)

@@ -153,13 +153,19 @@ impl<'a> Decoder<'a> {
     }
 
     fn bytes<const N: usize>(&mut self) -> Result<[u8; N], AmfError> {
-        let bytes = self.data[self.at..].first_chunk().copied().ok_or_else(|| self.error(Reason::Truncated))?;
+        let bytes = self.data[self.at..]
+            .first_chunk()
+            .copied()
+            .ok_or_else(|| self.error(Reason::Truncated))?;
         self.at += N;
         Ok(bytes)
     }
 
     fn error(&self, reason: Reason) -> AmfError {
-        AmfError { position: self.at, reason }
+        AmfError {
+            position: self.at,
+            reason,
+        }
     }
 }
 

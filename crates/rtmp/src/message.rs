@@ -81,7 +81,11 @@ pub(crate) struct Aggregate {
 
 impl Aggregate {
     pub(crate) fn new(base: RtmpTime, payload: Bytes) -> Self {
-        Self { base, first: None, rest: payload }
+        Self {
+            base,
+            first: None,
+            rest: payload,
+        }
     }
 }
 

@@ -91,10 +91,16 @@ impl ChunkReader {
             return Ok(Step::Starved);
         };
         if !self.streams.contains_key(&header.chunk_stream) && self.streams.len() >= self.limits.max_chunk_streams {
-            return Err(self.error(Reason::ChunkStreams { limit: self.limits.max_chunk_streams }));
+            return Err(self.error(Reason::ChunkStreams {
+                limit: self.limits.max_chunk_streams,
+            }));
         }
         let position = self.position;
-        let error = |reason| ChunkError { position, chunk_stream: header.chunk_stream, reason };
+        let error = |reason| ChunkError {
+            position,
+            chunk_stream: header.chunk_stream,
+            reason,
+        };
         let stream = self.streams.entry(header.chunk_stream).or_default();
         if header.format != 0 && !stream.has_header {
             return Err(error(Reason::NoHeader { format: header.format }));
@@ -127,14 +133,23 @@ impl ChunkReader {
             stream.payload = BytesMut::new();
             stream.is_open = false;
         }
-        let length = if header.format <= 1 { header.length } else { stream.length };
+        let length = if header.format <= 1 {
+            header.length
+        } else {
+            stream.length
+        };
         if length > self.limits.max_message {
-            return Err(error(Reason::MessageTooLarge { length, limit: self.limits.max_message }));
+            return Err(error(Reason::MessageTooLarge {
+                length,
+                limit: self.limits.max_message,
+            }));
         }
         let already = if stream.is_open { stream.payload.len() } else { 0 };
         let part = (length - already).min(self.chunk_size);
         if self.in_flight + part > self.limits.max_in_flight {
-            return Err(error(Reason::InFlight { limit: self.limits.max_in_flight }));
+            return Err(error(Reason::InFlight {
+                limit: self.limits.max_in_flight,
+            }));
         }
         if self.input.len() < size + part {
             return Ok(Step::Starved);
@@ -165,7 +180,11 @@ impl ChunkReader {
     }
 
     fn error(&self, reason: Reason) -> ChunkError {
-        ChunkError { position: self.position, chunk_stream: 2, reason }
+        ChunkError {
+            position: self.position,
+            chunk_stream: 2,
+            reason,
+        }
     }
 }
 

@@ -14,7 +14,9 @@ pub struct ChunkWriter {
 
 impl Default for ChunkWriter {
     fn default() -> Self {
-        Self { chunk_size: DEFAULT_CHUNK_SIZE }
+        Self {
+            chunk_size: DEFAULT_CHUNK_SIZE,
+        }
     }
 }
 
@@ -26,8 +28,22 @@ impl ChunkWriter {
 
     /// Appends a message.
     pub fn write(&self, message: &RawMessage, out: &mut BytesMut) {
-        let RawMessage { chunk_stream, timestamp, type_id, stream, payload } = message;
-        write(*chunk_stream, *timestamp, *type_id, *stream, payload, self.chunk_size, out);
+        let RawMessage {
+            chunk_stream,
+            timestamp,
+            type_id,
+            stream,
+            payload,
+        } = message;
+        write(
+            *chunk_stream,
+            *timestamp,
+            *type_id,
+            *stream,
+            payload,
+            self.chunk_size,
+            out,
+        );
     }
 }
 
@@ -36,7 +52,15 @@ pub fn shared_form(kind: MediaType, timestamp: RtmpTime, payload: &[u8], chunk_s
     let chunk_size = chunk_size.max(1) as usize;
     let chunks = payload.len() / chunk_size + 1;
     let mut out = BytesMut::with_capacity(payload.len() + 16 + chunks * 5);
-    write(kind.chunk_stream(), timestamp, kind.type_id(), MessageStreamId(1), payload, chunk_size, &mut out);
+    write(
+        kind.chunk_stream(),
+        timestamp,
+        kind.type_id(),
+        MessageStreamId(1),
+        payload,
+        chunk_size,
+        &mut out,
+    );
     out.freeze()
 }
 

@@ -8,12 +8,7 @@ use super::{
     SessionError,
     link::{Incoming, Link},
 };
-use crate::{
-    Limits, MediaType, MessageStreamId, RtmpTime,
-    amf::Value,
-    handshake::Role,
-    message::user_event,
-};
+use crate::{Limits, MediaType, MessageStreamId, RtmpTime, amf::Value, handshake::Role, message::user_event};
 
 /// Settings of a client's end.
 #[derive(Clone, Debug)]
@@ -169,7 +164,12 @@ impl ClientSession {
         if let Some(Wish::Publish(name)) = self.wish.take() {
             self.call(MessageStreamId(0), "FCUnpublish", 5.0, &[Value::String(name)]);
         }
-        self.call(MessageStreamId(0), "deleteStream", 0.0, &[Value::Number(stream.0.into())]);
+        self.call(
+            MessageStreamId(0),
+            "deleteStream",
+            0.0,
+            &[Value::Number(stream.0.into())],
+        );
     }
 
     fn connect(&mut self) {
@@ -181,7 +181,10 @@ impl ClientSession {
             text("flashVer", &self.config.flash_ver),
             text("tcUrl", &self.config.tc_url),
         ]);
-        self.link.command(MessageStreamId(0), &[Value::string("connect"), Value::Number(CONNECT), object]);
+        self.link.command(
+            MessageStreamId(0),
+            &[Value::string("connect"), Value::Number(CONNECT), object],
+        );
     }
 
     fn create_stream(&mut self, wish: Wish) {
@@ -197,8 +200,17 @@ impl ClientSession {
 
     fn take(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Media { kind, timestamp, payload, .. } => {
-                self.events.push_back(ClientEvent::Media { kind, timestamp, payload });
+            Incoming::Media {
+                kind,
+                timestamp,
+                payload,
+                ..
+            } => {
+                self.events.push_back(ClientEvent::Media {
+                    kind,
+                    timestamp,
+                    payload,
+                });
             }
             Incoming::Command { values, .. } => self.command(&values),
             Incoming::StreamEof => self.events.push_back(ClientEvent::StreamEof),
@@ -211,7 +223,9 @@ impl ClientSession {
         let transaction = values.get(1).and_then(Value::as_number).unwrap_or(0.0);
         let information = values.get(3);
         let text = |key: &str| {
-            let value = information.and_then(|information| information.property(key)).and_then(Value::as_str);
+            let value = information
+                .and_then(|information| information.property(key))
+                .and_then(Value::as_str);
             value.unwrap_or_default().to_owned()
         };
         match name {
@@ -221,7 +235,10 @@ impl ClientSession {
                 self.start(MessageStreamId(number as u32));
             }
             "_error" if transaction == CONNECT || transaction == CREATE_STREAM => {
-                self.events.push_back(ClientEvent::Rejected { code: text("code"), description: text("description") });
+                self.events.push_back(ClientEvent::Rejected {
+                    code: text("code"),
+                    description: text("description"),
+                });
             }
             "onStatus" => {
                 let (code, description) = (text("code"), text("description"));
@@ -244,7 +261,8 @@ impl ClientSession {
             }
             Some(Wish::Play(name)) => {
                 self.call(stream, "play", 0.0, &[Value::String(name), Value::Number(-2000.0)]);
-                self.link.event(user_event::SET_BUFFER_LENGTH, &[stream.0, self.config.buffer_millis]);
+                self.link
+                    .event(user_event::SET_BUFFER_LENGTH, &[stream.0, self.config.buffer_millis]);
             }
             None => {}
         }

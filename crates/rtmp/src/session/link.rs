@@ -34,11 +34,24 @@ pub(super) struct Link {
 /// What came in that the session has to deal with.
 #[derive(Debug)]
 pub(super) enum Incoming {
-    Media { stream: MessageStreamId, kind: MediaType, timestamp: RtmpTime, payload: Bytes },
-    Command { stream: MessageStreamId, values: Vec<Value> },
+    Media {
+        stream: MessageStreamId,
+        kind: MediaType,
+        timestamp: RtmpTime,
+        payload: Bytes,
+    },
+    Command {
+        stream: MessageStreamId,
+        values: Vec<Value>,
+    },
     StreamEof,
-    Pong { timestamp: u32 },
-    BufferLength { stream: MessageStreamId, millis: u32 },
+    Pong {
+        timestamp: u32,
+    },
+    BufferLength {
+        stream: MessageStreamId,
+        millis: u32,
+    },
 }
 
 impl Link {
@@ -90,7 +103,13 @@ impl Link {
     }
 
     fn take(&mut self, message: RawMessage) -> Result<Vec<Incoming>, SessionError> {
-        let RawMessage { timestamp, type_id, stream, mut payload, .. } = message;
+        let RawMessage {
+            timestamp,
+            type_id,
+            stream,
+            mut payload,
+            ..
+        } = message;
         let truncated = || SessionError::Truncated { type_id };
         let number = |payload: &Bytes, at: usize| {
             let bytes = payload.get(at..at + 4).ok_or_else(truncated)?;
@@ -110,8 +129,18 @@ impl Link {
                 None
             }
             type_id::USER_CONTROL => self.take_user_control(&payload, number)?,
-            type_id::AUDIO => Some(Incoming::Media { stream, kind: MediaType::Audio, timestamp, payload }),
-            type_id::VIDEO => Some(Incoming::Media { stream, kind: MediaType::Video, timestamp, payload }),
+            type_id::AUDIO => Some(Incoming::Media {
+                stream,
+                kind: MediaType::Audio,
+                timestamp,
+                payload,
+            }),
+            type_id::VIDEO => Some(Incoming::Media {
+                stream,
+                kind: MediaType::Video,
+                timestamp,
+                payload,
+            }),
             type_id::DATA | type_id::DATA_AMF3 => {
                 if type_id == type_id::DATA_AMF3 && payload.first() == Some(&0) {
                     payload.advance(1);
@@ -121,19 +150,32 @@ impl Link {
                 if payload.starts_with(SET_DATA_FRAME) {
                     payload.advance(SET_DATA_FRAME.len());
                 }
-                (!payload.is_empty()).then_some(Incoming::Media { stream, kind: MediaType::Data, timestamp, payload })
+                (!payload.is_empty()).then_some(Incoming::Media {
+                    stream,
+                    kind: MediaType::Data,
+                    timestamp,
+                    payload,
+                })
             }
             type_id::COMMAND | type_id::COMMAND_AMF3 => {
                 // Type 17 begins with a format byte; what follows is AMF0 in every client there is.
                 if type_id == type_id::COMMAND_AMF3 && payload.first() == Some(&0) {
                     payload.advance(1);
                 }
-                Some(Incoming::Command { stream, values: amf::decode(&payload)? })
+                Some(Incoming::Command {
+                    stream,
+                    values: amf::decode(&payload)?,
+                })
             }
             type_id::AGGREGATE => {
                 let parts = Aggregate::new(timestamp, payload);
                 return Ok(parts
-                    .map(|(kind, timestamp, payload)| Incoming::Media { stream, kind, timestamp, payload })
+                    .map(|(kind, timestamp, payload)| Incoming::Media {
+                        stream,
+                        kind,
+                        timestamp,
+                        payload,
+                    })
                     .collect());
             }
             _ => None,
@@ -147,15 +189,22 @@ impl Link {
         number: impl Fn(&Bytes, usize) -> Result<u32, SessionError>,
     ) -> Result<Option<Incoming>, SessionError> {
         let Some(event) = payload.first_chunk::<2>() else {
-            return Err(SessionError::Truncated { type_id: type_id::USER_CONTROL });
+            return Err(SessionError::Truncated {
+                type_id: type_id::USER_CONTROL,
+            });
         };
         Ok(match u16::from_be_bytes(*event) {
             user_event::PING_REQUEST => {
                 let echo = number(payload, 2)?;
-                self.control(type_id::USER_CONTROL, &control::event(user_event::PING_RESPONSE, &[echo]));
+                self.control(
+                    type_id::USER_CONTROL,
+                    &control::event(user_event::PING_RESPONSE, &[echo]),
+                );
                 None
             }
-            user_event::PING_RESPONSE => Some(Incoming::Pong { timestamp: number(payload, 2)? }),
+            user_event::PING_RESPONSE => Some(Incoming::Pong {
+                timestamp: number(payload, 2)?,
+            }),
             user_event::STREAM_EOF => Some(Incoming::StreamEof),
             user_event::SET_BUFFER_LENGTH => Some(Incoming::BufferLength {
                 stream: MessageStreamId(number(payload, 2)?),
@@ -171,7 +220,13 @@ impl Link {
     }
 
     pub(super) fn control(&mut self, type_id: u8, payload: &[u8]) {
-        self.write(CONTROL, RtmpTime(0), type_id, MessageStreamId(0), Bytes::copy_from_slice(payload));
+        self.write(
+            CONTROL,
+            RtmpTime(0),
+            type_id,
+            MessageStreamId(0),
+            Bytes::copy_from_slice(payload),
+        );
     }
 
     pub(super) fn event(&mut self, event: u16, values: &[u32]) {
@@ -196,7 +251,16 @@ impl Link {
         payload: Bytes,
     ) {
         let mut out = BytesMut::with_capacity(payload.len() + 64);
-        self.writer.write(&RawMessage { chunk_stream, timestamp, type_id, stream, payload }, &mut out);
+        self.writer.write(
+            &RawMessage {
+                chunk_stream,
+                timestamp,
+                type_id,
+                stream,
+                payload,
+            },
+            &mut out,
+        );
         self.output.push_back(out.freeze());
     }
 }

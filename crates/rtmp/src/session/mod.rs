@@ -10,7 +10,11 @@ mod server;
 pub use client::{ClientConfig, ClientEvent, ClientSession};
 pub use server::{ConnectRequest, PlayRequest, PublishRequest, ServerConfig, ServerEvent, ServerSession};
 
-use crate::{amf::{AmfError, Value}, chunk::ChunkError, handshake::HandshakeError};
+use crate::{
+    amf::{AmfError, Value},
+    chunk::ChunkError,
+    handshake::HandshakeError,
+};
 
 /// Why a request is refused, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +28,10 @@ pub struct Rejection {
 impl Rejection {
     /// With this code and this text.
     pub fn new(code: &'static str, description: &str) -> Self {
-        Self { code, description: description.to_owned() }
+        Self {
+            code,
+            description: description.to_owned(),
+        }
     }
 }
 

@@ -29,7 +29,11 @@ pub struct ServerConfig {
 
 impl Default for ServerConfig {
     fn default() -> Self {
-        Self { chunk_size: 4096, ack_window: 5_000_000, limits: Limits::default() }
+        Self {
+            chunk_size: 4096,
+            ack_window: 5_000_000,
+            limits: Limits::default(),
+        }
     }
 }
 
@@ -206,9 +210,19 @@ impl ServerSession {
 
     fn take(&mut self, incoming: Incoming) -> Result<(), SessionError> {
         match incoming {
-            Incoming::Media { stream, kind, timestamp, payload } => match self.streams.get(&stream) {
+            Incoming::Media {
+                stream,
+                kind,
+                timestamp,
+                payload,
+            } => match self.streams.get(&stream) {
                 Some(State::Publishing) => {
-                    self.events.push_back(ServerEvent::Media { stream, kind, timestamp, payload });
+                    self.events.push_back(ServerEvent::Media {
+                        stream,
+                        kind,
+                        timestamp,
+                        payload,
+                    });
                 }
                 // The answer is on its way, or the stream was just closed.
                 Some(State::PublishAsked | State::Idle) => {}
@@ -250,7 +264,12 @@ impl ServerSession {
                 self.set(stream, State::PublishAsked)?;
                 let (name, args) = split_args(text(3));
                 let kind = text(4).to_owned();
-                self.events.push_back(ServerEvent::Publish(PublishRequest { stream, name, args, kind }));
+                self.events.push_back(ServerEvent::Publish(PublishRequest {
+                    stream,
+                    name,
+                    args,
+                    kind,
+                }));
             }
             "play" if !text(3).is_empty() => {
                 self.stop(stream);
@@ -259,7 +278,14 @@ impl ServerSession {
                 self.set(stream, State::PlayAsked { reset })?;
                 let (name, args) = split_args(text(3));
                 let (start, duration) = (number(4, -2.0), number(5, -1.0));
-                self.events.push_back(ServerEvent::Play(PlayRequest { stream, name, args, start, duration, reset }));
+                self.events.push_back(ServerEvent::Play(PlayRequest {
+                    stream,
+                    name,
+                    args,
+                    start,
+                    duration,
+                    reset,
+                }));
             }
             "deleteStream" => {
                 let stream = MessageStreamId(number(3, 0.0) as u32);
@@ -267,27 +293,42 @@ impl ServerSession {
                 self.streams.remove(&stream);
             }
             "closeStream" => self.stop(stream),
-            "FCUnpublish" => self.link.command(MessageStreamId(0), &[
-                Value::string("onFCUnpublish"),
-                Value::Number(0.0),
-                Value::Null,
-                status("status", "NetStream.Unpublish.Success", "Unpublished."),
-            ]),
-            "FCPublish" => self.link.command(MessageStreamId(0), &[
-                Value::string("onFCPublish"),
-                Value::Number(0.0),
-                Value::Null,
-                status("status", "NetStream.Publish.Start", "Ready to publish."),
-            ]),
+            "FCUnpublish" => self.link.command(
+                MessageStreamId(0),
+                &[
+                    Value::string("onFCUnpublish"),
+                    Value::Number(0.0),
+                    Value::Null,
+                    status("status", "NetStream.Unpublish.Success", "Unpublished."),
+                ],
+            ),
+            "FCPublish" => self.link.command(
+                MessageStreamId(0),
+                &[
+                    Value::string("onFCPublish"),
+                    Value::Number(0.0),
+                    Value::Null,
+                    status("status", "NetStream.Publish.Start", "Ready to publish."),
+                ],
+            ),
             "pause" | "pauseRaw" => {
                 let paused = flag(3);
                 self.events.push_back(ServerEvent::Pause { stream, paused });
-                let code = if paused { "NetStream.Pause.Notify" } else { "NetStream.Unpause.Notify" };
+                let code = if paused {
+                    "NetStream.Pause.Notify"
+                } else {
+                    "NetStream.Unpause.Notify"
+                };
                 self.on_status(stream, "status", code, "");
             }
             "receiveAudio" => self.events.push_back(ServerEvent::ReceiveAudio { stream, on: flag(3) }),
             "receiveVideo" => self.events.push_back(ServerEvent::ReceiveVideo { stream, on: flag(3) }),
-            "seek" => self.on_status(stream, "error", "NetStream.Seek.Failed", "A live stream cannot be sought in."),
+            "seek" => self.on_status(
+                stream,
+                "error",
+                "NetStream.Seek.Failed",
+                "A live stream cannot be sought in.",
+            ),
             "getStreamLength" => self.result(transaction, Value::Number(0.0)),
             // releaseStream, _checkbw and others: who waits for an answer gets an empty one.
             _ if transaction > 0.0 && !name.starts_with('_') => self.result(transaction, Value::Undefined),
@@ -315,7 +356,10 @@ impl ServerSession {
 
     /// Lets the client in.
     pub fn accept_connect(&mut self) {
-        self.link.control(type_id::WINDOW_ACKNOWLEDGEMENT_SIZE, &control::u32(self.config.ack_window));
+        self.link.control(
+            type_id::WINDOW_ACKNOWLEDGEMENT_SIZE,
+            &control::u32(self.config.ack_window),
+        );
         // Limit type 2: dynamic (§5.4.5).
         let mut bandwidth = self.config.ack_window.to_be_bytes().to_vec();
         bandwidth.push(2);
@@ -325,28 +369,33 @@ impl ServerSession {
             ("fmsVer".to_owned(), Value::string("FMS/3,0,1,123")),
             ("capabilities".to_owned(), Value::Number(31.0)),
         ]);
-        let Value::Object(mut information) =
-            status("status", "NetConnection.Connect.Success", "Connection succeeded.")
+        let Value::Object(mut information) = status("status", "NetConnection.Connect.Success", "Connection succeeded.")
         else {
             return;
         };
         information.push(("objectEncoding".to_owned(), Value::Number(self.object_encoding)));
-        self.link.command(MessageStreamId(0), &[
-            Value::string("_result"),
-            Value::Number(self.connect_transaction),
-            server,
-            Value::Object(information),
-        ]);
+        self.link.command(
+            MessageStreamId(0),
+            &[
+                Value::string("_result"),
+                Value::Number(self.connect_transaction),
+                server,
+                Value::Object(information),
+            ],
+        );
     }
 
     /// Turns the client away.
     pub fn reject_connect(&mut self, rejection: &Rejection) {
-        self.link.command(MessageStreamId(0), &[
-            Value::string("_error"),
-            Value::Number(self.connect_transaction),
-            Value::Null,
-            status("error", rejection.code, &rejection.description),
-        ]);
+        self.link.command(
+            MessageStreamId(0),
+            &[
+                Value::string("_error"),
+                Value::Number(self.connect_transaction),
+                Value::Null,
+                status("error", rejection.code, &rejection.description),
+            ],
+        );
     }
 
     /// Lets a stream publish.
@@ -372,8 +421,13 @@ impl ServerSession {
                 self.on_status(stream, "status", "NetStream.Play.Reset", "Playing and resetting.");
             }
             self.on_status(stream, "status", "NetStream.Play.Start", "Playing.");
-            let access = [Value::string("|RtmpSampleAccess"), Value::Boolean(true), Value::Boolean(true)];
-            self.link.media(stream, MediaType::Data, RtmpTime(0), &amf::encode(&access));
+            let access = [
+                Value::string("|RtmpSampleAccess"),
+                Value::Boolean(true),
+                Value::Boolean(true),
+            ];
+            self.link
+                .media(stream, MediaType::Data, RtmpTime(0), &amf::encode(&access));
         }
     }
 
@@ -456,6 +510,9 @@ impl ServerSession {
 
     fn on_status(&mut self, stream: MessageStreamId, level: &str, code: &str, description: &str) {
         let information = status(level, code, description);
-        self.link.command(stream, &[Value::string("onStatus"), Value::Number(0.0), Value::Null, information]);
+        self.link.command(
+            stream,
+            &[Value::string("onStatus"), Value::Number(0.0), Value::Null, information],
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! * [`hub`]: the live streams, their publishers and subscribers.
 //! * [`output`]: what viewers get: FLV over HTTP, HLS.
 //! * [`http`]: the page, players' requests, the JSON interface, statistics.
+//! * [`server`]: puts the parts together, and takes them apart in order.
 
 #![deny(missing_docs)]
 
@@ -13,5 +14,6 @@ pub mod http;
 pub mod hub;
 pub mod output;
 pub mod rtmp;
+pub mod server;
 pub mod shutdown;
 pub mod telemetry;

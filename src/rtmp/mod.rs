@@ -12,7 +12,10 @@ mod publish;
 
 use std::time::Duration;
 
-use crate::{config::App, hub::Hub};
+use crate::{
+    config::{self, App},
+    hub::Hub,
+};
 
 pub use listener::{BindError, Listener};
 
@@ -44,3 +47,18 @@ pub struct Settings {
     pub max_connections: usize,
 }
 
+
+impl From<&config::Rtmp> for Settings {
+    /// Sizes that the protocol cannot express are held at its bounds; the configuration refuses them before.
+    fn from(config: &config::Rtmp) -> Self {
+        let u32_of = |size: config::Size| u32::try_from(size.0).unwrap_or(u32::MAX);
+        Self {
+            chunk_size: u32_of(config.chunk_size),
+            max_message: usize::try_from(config.max_message.0).unwrap_or(usize::MAX),
+            ack_window: u32_of(config.ack_window),
+            timeout: config.timeout.0,
+            ping: config.ping.0,
+            max_connections: config.max_connections,
+        }
+    }
+}

@@ -6,10 +6,19 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod codec;
+pub mod flv;
 mod frame;
+mod sample_clock;
 mod time;
+mod timeline;
 mod track;
+mod track_detector;
 
+pub use codec::ConfigError;
 pub use frame::{Frame, FrameRole};
+pub use sample_clock::{Retimed, SampleClock};
 pub use time::MediaTime;
+pub use timeline::{Placed, Timeline};
 pub use track::{AudioFormat, Codec, Format, MediaKind, Track, TrackId, VideoFormat};
+pub use track_detector::{Detection, TrackDetector};

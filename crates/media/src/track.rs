@@ -2,6 +2,13 @@
 
 use bytes::Bytes;
 
+use crate::codec::{
+    ConfigError,
+    aac::AudioSpecificConfig,
+    h264::{AvcConfig, Sps},
+    mp3,
+};
+
 /// What a track carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MediaKind {
@@ -29,6 +36,16 @@ pub enum Codec {
     Mp3,
 }
 
+impl Codec {
+    /// What a track of this coding carries.
+    pub fn kind(self) -> MediaKind {
+        match self {
+            Self::H264 => MediaKind::Video,
+            Self::Aac | Self::Mp3 => MediaKind::Audio,
+        }
+    }
+}
+
 /// One elementary stream, as its decoder configuration describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {
@@ -43,6 +60,51 @@ pub struct Track {
 }
 
 impl Track {
+    /// From a decoder configuration record, as it follows the FLV codec header.
+    pub fn from_config(id: TrackId, codec: Codec, config: Bytes) -> Result<Self, ConfigError> {
+        let format = match codec {
+            Codec::H264 => {
+                let avc = AvcConfig::parse(&config)?;
+                let sps = Sps::parse(avc.sps.first().ok_or(ConfigError::NoSps)?)?;
+                Format::Video(VideoFormat {
+                    width: sps.width,
+                    height: sps.height,
+                    frame_rate: sps.frame_rate,
+                    profile: sps.profile,
+                    constraints: sps.constraints,
+                    level: sps.level,
+                })
+            }
+            Codec::Aac => Format::Audio(AudioSpecificConfig::parse(&config)?.format()),
+            Codec::Mp3 => return Err(ConfigError::NoRecord(codec)),
+        };
+        Ok(Self {
+            id,
+            codec,
+            config,
+            format,
+        })
+    }
+
+    /// From the first frame of an MP3 stream, which has no configuration record.
+    pub fn mp3(id: TrackId, frame: &[u8]) -> Result<Self, ConfigError> {
+        let format = Format::Audio(mp3::parse_header(frame)?);
+        Ok(Self {
+            id,
+            codec: Codec::Mp3,
+            config: Bytes::new(),
+            format,
+        })
+    }
+
+    /// The name of the coding in playlists and MIME types (RFC 6381 §3.3): `avc1.64001f`, `mp4a.40.2`.
+    pub fn rfc6381(&self) -> String {
+        match self.format {
+            Format::Video(video) => format!("avc1.{:02x}{:02x}{:02x}", video.profile, video.constraints, video.level),
+            Format::Audio(audio) => format!("mp4a.40.{}", audio.profile),
+        }
+    }
+
     /// What the track carries.
     pub fn kind(&self) -> MediaKind {
         match self.format {

@@ -8,3 +8,5 @@
 pub mod config;
 pub mod hub;
 pub mod pipeline;
+pub mod shutdown;
+pub mod telemetry;

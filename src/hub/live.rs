@@ -9,13 +9,14 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, Track};
+use streammill_media::{Frame, FrameRole, MediaKind, MediaTime};
 use tokio::sync::watch;
 
 use super::{
     Packet, StreamKey,
     registry::Place,
     ring::{Bounds, Cursor, Ring},
+    tracks::{TrackBook, Tracks},
 };
 
 /// Bounds of every publication.
@@ -66,15 +67,6 @@ impl Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicationId(pub u64);
 
-/// What is known of a publication's tracks.
-#[derive(Clone, Debug, Default)]
-pub struct Tracks {
-    /// The tracks whose decoder configuration has come, in order of kind and number.
-    pub tracks: Vec<Track>,
-    /// All tracks that are to be expected have come. A later one unsettles nothing: it comes as a change.
-    pub settled: bool,
-}
-
 /// The shared part of a publication: written by its owner, read by its subscribers.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -104,7 +96,7 @@ pub(super) struct Counters {
 struct State {
     ring: Ring,
     readers: Vec<Arc<AtomicU64>>,
-    detector: TrackDetector,
+    book: TrackBook,
     ended: bool,
 }
 
@@ -140,7 +132,7 @@ impl Live {
                     max_age: limits.max_lag,
                 }),
                 readers: Vec::new(),
-                detector: TrackDetector::default(),
+                book: TrackBook::default(),
                 ended: false,
             }),
             head: watch::Sender::new(0),
@@ -154,7 +146,7 @@ impl Live {
         let end;
         {
             let mut state = self.write();
-            tracks = state.detector.observe(&frame);
+            tracks = state.book.observe(&frame);
             let State { ring, readers, .. } = &mut *state;
             ring.push(frame, || {
                 let positions = readers.iter().map(|position| position.load(Ordering::Relaxed));
@@ -288,12 +280,5 @@ impl Publication {
 impl Drop for Publication {
     fn drop(&mut self) {
         self.place.release(&self.live);
-    }
-}
-#[derive(Debug, Default)]
-struct TrackDetector;
-impl TrackDetector {
-    fn observe(&mut self, _: &Frame) -> Option<Tracks> {
-        None
     }
 }

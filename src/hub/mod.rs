@@ -8,7 +8,7 @@
 //!
 //! The hub knows frames and keys. It knows no protocol, no GStreamer and no configuration file.
 
-//mod door;
+mod door;
 mod key;
 mod live;
 mod packet;
@@ -16,11 +16,16 @@ mod registry;
 mod ring;
 mod snapshot;
 mod subscriber;
+mod tracks;
 
-//pub use door::{Door, DoorError};
+pub use door::{Door, DoorError};
 pub use key::{KeyError, StreamKey};
-pub use live::{Limits, Origin, Publication, PublicationId, Tracks};
+pub use live::{Limits, Origin, Publication, PublicationId};
 pub use packet::{Form, Packet};
 pub use registry::{ClaimError, Hub};
-pub use snapshot::{StreamSnapshot, SubscriberSnapshot};
+pub use snapshot::{LiveSnapshot, StreamSnapshot, SubscriberSnapshot};
 pub use subscriber::{Event, Interest, Protocol, Subscriber, SubscriberId};
+pub use tracks::Tracks;
+
+#[cfg(test)]
+mod tests;

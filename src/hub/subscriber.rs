@@ -143,6 +143,11 @@ impl Subscriber {
         }
     }
 
+    /// Who it is.
+    pub fn interest(&self) -> &Interest {
+        &self.presence.interest
+    }
+
     /// Notes bytes that went out to the client, for the statistics.
     pub fn sent(&self, bytes: u64) {
         self.presence.bytes_out.fetch_add(bytes, Ordering::Relaxed);

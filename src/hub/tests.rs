@@ -1,0 +1,124 @@
+//! What the hub promises its publishers and subscribers.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, TrackId};
+use tokio::time::timeout;
+
+use super::{ClaimError, Event, Hub, Interest, Limits, Origin, Packet, Protocol, StreamKey, Subscriber};
+
+fn key(name: &str) -> StreamKey {
+    StreamKey::new("live", name).unwrap()
+}
+
+fn publisher() -> Origin {
+    Origin::Rtmp {
+        peer: ([127, 0, 0, 1], 1).into(),
+        software: "test".to_owned(),
+    }
+}
+
+fn viewer() -> Interest {
+    Interest {
+        protocol: Protocol::Rtmp,
+        peer: None,
+        software: "test".to_owned(),
+        from_cache: true,
+    }
+}
+
+fn key_frame(millis: i64) -> Frame {
+    let dts = MediaTime::from_millis(millis);
+    Frame {
+        kind: MediaKind::Video,
+        track: TrackId(0),
+        role: FrameRole::Coded,
+        key: true,
+        dts,
+        pts: dts,
+        tag: Bytes::from_static(b"K"),
+        header_len: 0,
+    }
+}
+
+async fn next(subscriber: &mut Subscriber) -> (Event, Vec<i64>) {
+    let mut batch: Vec<Arc<Packet>> = Vec::new();
+    let event = timeout(Duration::from_secs(5), subscriber.next(16, &mut batch)).await.unwrap();
+    (event, batch.iter().map(|packet| packet.frame.dts.as_millis()).collect())
+}
+
+#[tokio::test]
+async fn a_name_is_published_by_one_at_a_time() {
+    let hub = Hub::new(Limits::default());
+    let first = hub.claim(key("x"), publisher()).unwrap();
+    assert_eq!(hub.claim(key("x"), publisher()).unwrap_err(), ClaimError::Taken { key: key("x") });
+    drop(first);
+    hub.claim(key("x"), publisher()).unwrap();
+}
+
+#[tokio::test]
+async fn a_pipeline_cannot_publish_what_it_is_made_from() {
+    let hub = Hub::new(Limits::default());
+    let origin = Origin::Pipeline {
+        template: "transcode".to_owned(),
+        ancestors: vec![key("small"), key("x")],
+    };
+    assert_eq!(hub.claim(key("x"), origin).unwrap_err(), ClaimError::Loop { key: key("x") });
+}
+
+#[tokio::test]
+async fn a_subscriber_waits_reads_is_told_of_the_end_and_sees_the_publisher_return() {
+    let hub = Hub::new(Limits::default());
+    let mut subscriber = hub.subscribe(&key("x"), viewer());
+    for round in 0..2 {
+        let publication = hub.claim(key("x"), publisher()).unwrap();
+        assert_eq!(next(&mut subscriber).await, (Event::Started, vec![]));
+        publication.push(key_frame(round));
+        publication.push(key_frame(round + 40));
+        drop(publication);
+        assert_eq!(next(&mut subscriber).await, (Event::Packets, vec![round, round + 40]), "the tail is not lost");
+        assert_eq!(next(&mut subscriber).await, (Event::Ended, vec![]));
+    }
+}
+
+#[tokio::test]
+async fn everyone_gets_the_same_bytes() {
+    let hub = Hub::new(Limits::default());
+    let publication = hub.claim(key("x"), publisher()).unwrap();
+    let mut viewers: Vec<_> = (0..3).map(|_| hub.subscribe(&key("x"), viewer())).collect();
+    publication.push(key_frame(0));
+    let mut seen = Vec::new();
+    for viewer in &mut viewers {
+        let mut batch = Vec::new();
+        assert_eq!(viewer.next(16, &mut batch).await, Event::Started);
+        assert_eq!(viewer.next(16, &mut batch).await, Event::Packets);
+        seen.push(batch[0].clone());
+    }
+    assert!(seen.windows(2).all(|pair| Arc::ptr_eq(&pair[0], &pair[1])));
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_publishes_or_watches_is_forgotten() {
+    let hub = Hub::new(Limits::default());
+    let subscriber = hub.subscribe(&key("x"), viewer());
+    let publication = hub.claim(key("x"), publisher()).unwrap();
+    assert_eq!(hub.streams().len(), 1);
+    drop(publication);
+    assert_eq!(hub.streams().len(), 1, "someone still waits there");
+    drop(subscriber);
+    assert!(hub.streams().is_empty());
+}
+
+#[tokio::test]
+async fn each_change_is_announced() {
+    let hub = Hub::new(Limits::default());
+    let mut changes = hub.changes();
+    let publication = hub.claim(key("x"), publisher()).unwrap();
+    assert!(changes.has_changed().unwrap());
+    changes.borrow_and_update();
+    drop(publication);
+    assert!(changes.has_changed().unwrap());
+}

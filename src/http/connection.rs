@@ -1,0 +1,168 @@
+//! Connections: accepting them, bounding what one may cost, and closing them in order.
+//!
+//! warp turns requests into replies; its own server would take any number of connections, wait for a request for ever,
+//! and for a viewer that has stopped reading as well. So the loop around it is ours.
+
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{Sleep, sleep},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, debug, debug_span, warn};
+use warp::{Filter, reply::Response};
+
+/// How long a client may take for the head of a request, and keep an idle connection open.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a client may take nothing of what it asked for before it is given up.
+const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// When and how to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// No further connection is taken once this is cancelled.
+    pub accepting: CancellationToken,
+    /// Replies are brought to their end, and connections closed behind them, once this is cancelled.
+    pub connections: CancellationToken,
+    /// Knows the connections' tasks.
+    pub tasks: TaskTracker,
+}
+
+/// Takes connections until it is stopped, as many at a time as `slots` has. `answers` makes what answers one client.
+pub(super) async fn accept<F>(
+    listener: TcpListener,
+    answers: impl Fn(SocketAddr) -> F,
+    slots: Arc<Semaphore>,
+    stop: Stop,
+) where
+    F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
+{
+    loop {
+        let taken = async {
+            // Full, the server takes no further connection: clients wait in the kernel's bounded queue.
+            let slot = slots.clone().acquire_owned().await;
+            (slot, listener.accept().await)
+        };
+        let Some((slot, accepted)) = stop.accepting.run_until_cancelled(taken).await else {
+            return;
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // A client that left is its own affair; want of descriptors passes when others leave.
+                warn!(%error, "cannot take an HTTP connection");
+                stop.accepting
+                    .run_until_cancelled(sleep(Duration::from_millis(100)))
+                    .await;
+                continue;
+            }
+        };
+        let span = debug_span!("http", %peer);
+        let serve = serve(socket, answers(peer), stop.connections.clone());
+        let task = async move {
+            serve.await;
+            drop(slot);
+        };
+        stop.tasks.spawn(task.instrument(span));
+    }
+}
+
+async fn serve<F>(socket: TcpStream, answers: F, close: CancellationToken)
+where
+    F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
+{
+    // Playlists and the start of a stream are small and wanted now. A socket that refuses works without.
+    let _ = socket.set_nodelay(true);
+    let service = TowerToHyperService::new(warp::service(answers));
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
+    let connection = builder.serve_connection(TokioIo::new(Impatient::new(socket)), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = close.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(error = &*error, "connection ended early");
+    }
+}
+
+/// A socket that is given up when its peer takes nothing for [`STALL_TIMEOUT`].
+struct Impatient {
+    socket: TcpStream,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Impatient {
+    fn new(socket: TcpStream) -> Self {
+        Self { socket, stalled: None }
+    }
+
+    /// Passes on a write's outcome, and counts the time that writes have been stuck.
+    fn judge<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.stalled = None;
+            return outcome;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(STALL_TIMEOUT)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Impatient {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Impatient {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.judge(cx, outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.socket).poll_write_vectored(cx, slices);
+        self.judge(cx, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}

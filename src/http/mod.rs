@@ -1,0 +1,218 @@
+//! The server's HTTP side: the page, FLV and HLS for players, the JSON interface and statistics.
+//!
+//! It owns no stream and no segment; it asks the [`Hub`] and the [`hls::Store`]. Every answer, good or bad, may be read
+//! by pages of other sites, and an error says what to do. Names from the network reach HTML only as JSON that the page
+//! shows as text.
+
+mod api;
+mod audience;
+mod connection;
+mod hls;
+mod live;
+mod meter;
+mod page;
+mod reply;
+mod route;
+mod stat;
+
+use std::{
+    convert::Infallible,
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use tokio::{net::TcpListener, sync::Semaphore, time::interval};
+use tracing::debug;
+use warp::{
+    Filter,
+    filters::path::FullPath,
+    http::{HeaderMap, Method, StatusCode, header},
+    reply::Response,
+};
+
+pub use api::PipelineStatus;
+pub use connection::Stop;
+
+use crate::{
+    hub::{Hub, StreamKey},
+    output,
+};
+use audience::{Audience, Viewer};
+use meter::Meter;
+use route::{Route, RouteError};
+
+/// Most connections at a time.
+const MAX_CONNECTIONS: usize = 10_000;
+
+/// What HTTP asks.
+pub struct Site {
+    /// The live streams.
+    pub hub: Hub,
+    /// The segments.
+    pub hls: output::hls::Store,
+    /// The pipelines there are, as they stand.
+    pub pipelines: Box<dyn Fn() -> Vec<PipelineStatus> + Send + Sync>,
+    /// Whether viewers of a stream begin with the newest group of pictures.
+    pub gop_cache: Box<dyn Fn(&StreamKey) -> bool + Send + Sync>,
+    /// The port of the first RTMP listener, for the addresses that the page shows.
+    pub rtmp_port: Option<u16>,
+    statistics: Statistics,
+}
+
+#[derive(Debug)]
+struct Statistics {
+    started: Instant,
+    meter: Mutex<Meter>,
+    audience: Mutex<Audience>,
+}
+
+impl Site {
+    /// A site over a hub and a store, without pipelines.
+    pub fn new(hub: Hub, hls: output::hls::Store) -> Self {
+        Self {
+            hub,
+            hls,
+            pipelines: Box::new(Vec::new),
+            gop_cache: Box::new(|_| true),
+            rtmp_port: None,
+            statistics: Statistics {
+                started: Instant::now(),
+                meter: Mutex::default(),
+                audience: Mutex::default(),
+            },
+        }
+    }
+
+    /// Locks are held for map operations only; what a panic left is still whole.
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        self.statistics.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn audience(&self) -> MutexGuard<'_, Audience> {
+        self.statistics.audience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("statistics", &self.statistics)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves a site on all listeners until it is stopped. Connections go on in tasks of `stop`.
+pub async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, stop: Stop) {
+    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    for listener in listeners {
+        let answers = {
+            let (site, stop) = (site.clone(), stop.clone());
+            move |peer| answers(site.clone(), peer, stop.clone())
+        };
+        let accept = connection::accept(listener, answers, slots.clone(), stop.clone());
+        stop.tasks.spawn(accept);
+    }
+    let mut ticks = interval(meter::PERIOD);
+    while stop.connections.run_until_cancelled(ticks.tick()).await.is_some() {
+        let now = Instant::now();
+        site.meter().sample(now, &site.hub.streams());
+        site.audience().forget(now);
+    }
+}
+
+/// What answers the requests of one client.
+fn answers(
+    site: Arc<Site>,
+    peer: SocketAddr,
+    stop: Stop,
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
+    warp::method()
+        .and(warp::path::full())
+        .and(warp::header::headers_cloned())
+        .then(move |method: Method, path: FullPath, headers: HeaderMap| {
+            let (site, stop) = (site.clone(), stop.clone());
+            async move {
+                let request = Request {
+                    method,
+                    headers,
+                    peer,
+                    stop,
+                };
+                let response = reply::finish(request.answer(&site, path.as_str()).await);
+                debug!(method = %request.method, path = path.as_str(), status = response.status().as_u16(), "request");
+                response
+            }
+        })
+}
+
+struct Request {
+    method: Method,
+    headers: HeaderMap,
+    peer: SocketAddr,
+    stop: Stop,
+}
+
+impl Request {
+    async fn answer(&self, site: &Site, path: &str) -> Response {
+        match self.method {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return reply::preflight(),
+            _ => return reply::method_not_allowed(&self.method),
+        }
+        let route = match Route::parse(path) {
+            Ok(route) => route,
+            Err(error @ RouteError::Unknown) => return reply::failure(StatusCode::NOT_FOUND, &error.to_string()),
+            Err(error) => return reply::failure(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+        // Answers may wait for a segment; a server that stops does not.
+        let answer = self.follow(site, route);
+        let answer = self.stop.connections.run_until_cancelled(answer).await;
+        answer.unwrap_or_else(|| reply::failure(StatusCode::SERVICE_UNAVAILABLE, STOPPING))
+    }
+
+    async fn follow(&self, site: &Site, route: Route) -> Response {
+        match route {
+            Route::Page => page::page(&self.headers),
+            Route::Asset(path) => page::asset(&self.headers, &path),
+            Route::Flv(key) => {
+                let close = self.stop.connections.clone();
+                live::flv(site, &key, &self.method, self.peer, self.software(), close)
+            }
+            Route::Multivariant(key, folder) => hls::multivariant(site, &key, &folder).await,
+            Route::HlsFile(key, resource) => {
+                let viewer = Viewer::new(self.peer.ip(), &self.software());
+                hls::file(site, &key, resource, &self.headers, viewer).await
+            }
+            Route::Server => reply::json(&api::server(site)),
+            Route::Streams => reply::json(&api::streams(site)),
+            Route::Stream(key) => match api::stream(site, &key) {
+                Some(stream) => reply::json(&stream),
+                None => reply::failure(StatusCode::NOT_FOUND, live::NOT_LIVE),
+            },
+            Route::Pipelines => reply::json(&api::pipelines(site)),
+            Route::Stat => match stat::document(site) {
+                Ok(document) => reply::whole("text/xml", reply::FRESH, document),
+                Err(error) => reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &format!("no XML: {error}")),
+            },
+            Route::Health => reply::whole("text/plain", reply::FRESH, "ok\n"),
+            Route::Ready if self.stop.accepting.is_cancelled() => {
+                reply::failure(StatusCode::SERVICE_UNAVAILABLE, STOPPING)
+            }
+            Route::Ready => reply::whole("text/plain", reply::FRESH, "ready\n"),
+        }
+    }
+
+    /// What the client calls itself, cut to what a list can show.
+    fn software(&self) -> String {
+        let agent = self.headers.get(header::USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        agent.chars().take(200).collect()
+    }
+}
+
+const STOPPING: &str = "the server is stopping";
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@
 pub mod codec;
 pub mod flv;
 mod frame;
+#[doc(hidden)]
+pub mod fuzz;
 mod sample_clock;
 mod time;
 mod timeline;

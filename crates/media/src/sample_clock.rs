@@ -80,3 +80,109 @@ impl SampleClock {
         MediaTime::from_nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(sample_rate: u32) -> AudioFormat {
+        AudioFormat {
+            sample_rate,
+            channels: 2,
+            profile: 2,
+            samples_per_frame: 1024,
+        }
+    }
+
+    /// The stamp of a frame as an RTMP sender writes it.
+    fn stamp(frame: u64, rate: u64) -> MediaTime {
+        MediaTime::from_millis((frame * 1024 * 1000 / rate) as i64)
+    }
+
+    #[test]
+    fn rounded_stamps_become_exact_times() {
+        for rate in [48_000, 44_100, 32_000, 22_050, 7_350] {
+            let mut clock = SampleClock::new(&format(rate));
+            let rate = u64::from(rate);
+            for frame in 0..50_000 {
+                let retimed = clock.retime(stamp(frame, rate));
+                let exact = (u128::from(frame) * 1024 * 1_000_000_000 / u128::from(rate)) as i64;
+                assert_eq!(retimed.time.as_nanos(), exact, "frame {frame} at {rate} Hz");
+                assert_eq!(retimed.resynced, frame == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn durations_add_up_to_the_next_time() {
+        let mut clock = SampleClock::new(&format(44_100));
+        let mut end = MediaTime::ZERO;
+        for frame in 0..10_000 {
+            let retimed = clock.retime(stamp(frame, 44_100));
+            assert!((retimed.time - end).as_nanos().abs() <= 1);
+            end = retimed.time + retimed.duration;
+        }
+    }
+
+    #[test]
+    fn lost_sound_is_noticed_and_jitter_is_not() {
+        let mut clock = SampleClock::new(&format(48_000));
+        for (given, expected) in [
+            (100_i64, 100_000_000_i64),
+            (140, 121_333_333),
+            (120, 142_666_666),
+            (164, 164_000_000),
+        ] {
+            let retimed = clock.retime(MediaTime::from_millis(given));
+            assert_eq!((retimed.time.as_nanos(), retimed.resynced), (expected, given == 100));
+        }
+        let after_gap = clock.retime(MediaTime::from_millis(400));
+        assert_eq!(
+            (after_gap.time, after_gap.resynced),
+            (MediaTime::from_millis(400), true)
+        );
+        assert_eq!(clock.retime(MediaTime::from_millis(421)).time.as_nanos(), 421_333_333);
+    }
+
+    #[test]
+    fn the_limit_is_fifty_milliseconds_exactly() {
+        let at_limit = |millis: i64| {
+            let mut clock = SampleClock::new(&AudioFormat {
+                samples_per_frame: 480,
+                ..format(48_000)
+            });
+            clock.retime(MediaTime::ZERO);
+            clock.retime(MediaTime::from_millis(10 + millis)).resynced
+        };
+        assert!(!at_limit(50) && at_limit(51));
+    }
+
+    #[test]
+    fn a_sender_with_a_slow_clock_never_makes_time_fall() {
+        let mut clock = SampleClock::new(&format(44_100));
+        let (mut last, mut resyncs) = (MediaTime::ZERO, 0);
+        for frame in 0..100_000_i64 {
+            // Really 44.2 kHz: stamps fall behind the count by 2.3 ms a second.
+            let retimed = clock.retime(MediaTime::from_millis(frame * 1024 * 1000 / 44_200));
+            assert!(retimed.time >= last);
+            last = retimed.time;
+            resyncs += u32::from(retimed.resynced);
+        }
+        // 5.2 s in all. A correction only goes back as far as the last frame, so it takes more of them than 5.2 / 0.05.
+        assert!((100..400).contains(&resyncs), "{resyncs}");
+    }
+
+    #[test]
+    fn a_format_without_sense_does_no_harm() {
+        let mut clock = SampleClock::new(&AudioFormat {
+            sample_rate: 0,
+            samples_per_frame: u32::MAX,
+            ..format(1)
+        });
+        assert_eq!(clock.retime(MediaTime::ZERO).time, MediaTime::ZERO);
+        assert_eq!(
+            clock.retime(MediaTime::from_millis(20)).time,
+            MediaTime::from_millis(20)
+        );
+    }
+}

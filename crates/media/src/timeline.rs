@@ -49,10 +49,14 @@ impl Placed {
     /// places as long as those are not before their decoding.
     pub fn pts(&self, composition_offset: MediaTime) -> MediaTime {
         let true_pts = self.dts - self.held_back + composition_offset;
-        if composition_offset < MediaTime::ZERO {
-            self.dts + composition_offset
-        } else {
-            true_pts.max(self.dts)
+        true_pts.max(self.dts + composition_offset.min(MediaTime::ZERO))
+    }
+
+    fn unmoved(dts: i64) -> Self {
+        Self {
+            dts: MediaTime::from_millis(dts),
+            discontinuity: false,
+            held_back: MediaTime::ZERO,
         }
     }
 }
@@ -61,20 +65,21 @@ impl Placed {
 struct TrackClock {
     kind: MediaKind,
     id: TrackId,
-    /// Added to this track's stamps.
-    shift: u32,
+    /// Added to this track's stamps; `None` until its first coded frame.
+    shift: Option<u32>,
     last: i64,
     /// The last plausible frame duration.
     step: i64,
-    follow: Option<Follow>,
+    other_base: Option<OtherBase>,
 }
 
-/// Another track's re-base that this one may still take part in.
+/// A time base that the track's next frames may turn out to be on: the one another track has just jumped to, or the one
+/// this track has just left.
 #[derive(Clone, Copy, Debug)]
-struct Follow {
-    /// Added to `shift` when it does.
+struct OtherBase {
+    /// Its distance from `shift`.
     delta: u32,
-    /// When it has not until then, its base stays apart.
+    /// Not considered after this time: whoever has not followed by then is on a base of its own.
     until: i64,
 }
 
@@ -123,85 +128,83 @@ impl Timeline {
     /// Only coded audio and video move the timeline. Configurations and data messages are often stamped 0 whatever the
     /// time; they are put where they make sense and are not believed.
     pub fn place(&mut self, kind: MediaKind, track: TrackId, role: FrameRole, rtmp_ms: u32) -> Placed {
-        if kind == MediaKind::Data || role != FrameRole::Coded {
-            return self.place_aside(kind, track, rtmp_ms);
+        if kind == MediaKind::Data {
+            return self.place_data(rtmp_ms);
         }
-        let Some(index) = self.tracks.iter().position(|t| t.kind == kind && t.id == track) else {
-            return self.start_track(kind, track, rtmp_ms);
-        };
-        let own = &self.tracks[index];
-        let plausible = own.last - Self::BACKWARD_LIMIT.as_millis()..=self.frontier + Self::FORWARD_LIMIT.as_millis();
-        let stay = nearest(self.frontier, rtmp_ms, own.shift);
-        let follow = own
-            .follow
-            .map(|f| nearest(self.frontier, rtmp_ms, own.shift.wrapping_add(f.delta)));
-        let last = own.last;
-        let followed = follow
-            .filter(|at| plausible.contains(at))
-            .filter(|at| !plausible.contains(&stay) || at.abs_diff(last) < stay.abs_diff(last));
-        if let Some(at) = followed {
-            self.follow(index);
-            return self.settle(index, at, true);
+        let index = self
+            .tracks
+            .iter()
+            .position(|t| t.kind == kind && t.id == track)
+            .unwrap_or_else(|| {
+                self.tracks.push(TrackClock::new(kind, track, self.start));
+                self.tracks.len() - 1
+            });
+        match (role, self.tracks[index].shift) {
+            (FrameRole::Coded, None) => self.start_track(index, rtmp_ms),
+            (FrameRole::Coded, Some(shift)) => self.place_coded(index, shift, rtmp_ms),
+            (FrameRole::Config | FrameRole::End, own) => self.place_mark(index, own.or(self.shift), rtmp_ms),
         }
-        if plausible.contains(&stay) {
-            return self.settle(index, stay, false);
-        }
-        let at = self.rebase(index, stay);
-        self.settle(index, at, true)
     }
 
-    fn start_track(&mut self, kind: MediaKind, id: TrackId, rtmp_ms: u32) -> Placed {
-        let shift = *self.shift.get_or_insert_with(|| {
+    /// The first coded frame of a track.
+    fn start_track(&mut self, index: usize, rtmp_ms: u32) -> Placed {
+        let shared = *self.shift.get_or_insert_with(|| {
             // A sender that counts from zero keeps its numbers; for another, zero is just before its first stamp.
             let lead = rtmp_ms.min(Self::HEADROOM.as_millis() as u32);
             (self.start as u32).wrapping_sub(rtmp_ms - lead)
         });
-        let at = nearest(self.frontier, rtmp_ms, shift);
-        let (shift, at) = if at.abs_diff(self.frontier) <= Self::FORWARD_LIMIT.as_millis() as u64 {
-            (shift, at)
-        } else {
+        let (shift, at) = match self.believe(shared, rtmp_ms) {
+            Some(at) => (shared, at),
             // This track counts from elsewhere. Arrival is all that relates it to the others.
-            ((self.frontier as u32).wrapping_sub(rtmp_ms), self.frontier)
+            None => ((self.frontier as u32).wrapping_sub(rtmp_ms), self.frontier),
         };
-        self.tracks.push(TrackClock {
-            kind,
-            id,
-            shift,
-            last: self.start,
-            step: DEFAULT_STEP_MS,
-            follow: None,
-        });
-        let continued = self.continued;
-        self.settle(self.tracks.len() - 1, at, continued)
+        self.tracks[index].shift = Some(shift);
+        self.settle(index, at, self.continued)
     }
 
-    /// Changes the base of a track that jumped and offers the others the same change. Answers the frame's time.
-    fn rebase(&mut self, index: usize, jumped_to: i64) -> i64 {
-        let at = self.frontier + self.tracks[index].step;
-        // Of the frontier's neighbourhood modulo 2^32, so the truncation loses nothing.
-        let delta = (at - jumped_to) as u32;
-        let until = at + Self::FORWARD_LIMIT.as_millis();
-        for (other, clock) in self.tracks.iter_mut().enumerate() {
-            if other == index {
-                clock.shift = clock.shift.wrapping_add(delta);
-                clock.follow = None;
-            } else {
-                let pending = clock.follow.map_or(0, |f| f.delta);
-                clock.follow = Some(Follow {
-                    delta: pending.wrapping_add(delta),
-                    until,
-                });
+    fn place_coded(&mut self, index: usize, shift: u32, rtmp_ms: u32) -> Placed {
+        let TrackClock { last, other_base, .. } = self.tracks[index];
+        // A track that paused may come back anywhere between its own last frame and the newest of the stream.
+        let plausible = last - Self::BACKWARD_LIMIT.as_millis()..=self.frontier + Self::FORWARD_LIMIT.as_millis();
+        let stay = nearest(self.frontier, rtmp_ms, shift);
+        let change = other_base.map(|other| (other, nearest(self.frontier, rtmp_ms, shift.wrapping_add(other.delta))));
+        match change {
+            Some((other, at))
+                if plausible.contains(&at)
+                    && (!plausible.contains(&stay) || at.abs_diff(last) < stay.abs_diff(last)) =>
+            {
+                self.change_base(index, shift, other);
+                self.settle(index, at, true)
+            }
+            _ if plausible.contains(&stay) => self.settle(index, stay, false),
+            _ => {
+                let at = self.frontier + self.tracks[index].step;
+                // The sum only has to be right modulo 2^32.
+                let delta = (at - stay) as u32;
+                let until = at + Self::FORWARD_LIMIT.as_millis();
+                for clock in &mut self.tracks {
+                    let pending = clock.other_base.map_or(0, |other| other.delta);
+                    clock.other_base = Some(OtherBase {
+                        delta: pending.wrapping_add(delta),
+                        until,
+                    });
+                }
+                self.change_base(index, shift, OtherBase { delta, until });
+                self.settle(index, at, true)
             }
         }
-        self.shift = Some(self.tracks[index].shift);
-        at
     }
 
-    fn follow(&mut self, index: usize) {
+    /// Moves a track to another base. The one it leaves stays in sight: a single wild stamp is followed by a return.
+    fn change_base(&mut self, index: usize, shift: u32, other: OtherBase) {
         let clock = &mut self.tracks[index];
-        if let Some(follow) = clock.follow.take() {
-            clock.shift = clock.shift.wrapping_add(follow.delta);
-        }
+        let changed = shift.wrapping_add(other.delta);
+        clock.shift = Some(changed);
+        clock.other_base = Some(OtherBase {
+            delta: other.delta.wrapping_neg(),
+            until: other.until,
+        });
+        self.shift = Some(changed);
     }
 
     /// Gives the track this time, or its last if that is later.
@@ -213,7 +216,7 @@ impl Timeline {
             clock.step = step;
         }
         clock.last = dts;
-        clock.follow = clock.follow.filter(|f| dts <= f.until);
+        clock.other_base = clock.other_base.filter(|other| dts <= other.until);
         self.frontier = self.frontier.max(dts);
         Placed {
             dts: MediaTime::from_millis(dts),
@@ -222,30 +225,44 @@ impl Timeline {
         }
     }
 
-    /// Times what must not move the timeline: never after its newest frame, and where the stamp makes no sense beside
-    /// the track's last frame (a configuration) or the newest of all (a data message).
-    fn place_aside(&mut self, kind: MediaKind, id: TrackId, rtmp_ms: u32) -> Placed {
-        let newest = self.frontier;
-        let believed = |shift: u32| {
-            let at = nearest(newest, rtmp_ms, shift);
-            (at.abs_diff(newest) <= Self::FORWARD_LIMIT.as_millis().unsigned_abs()).then_some(at)
+    /// A configuration or an end: between the track's last frame and the stream's newest.
+    fn place_mark(&mut self, index: usize, shift: Option<u32>, rtmp_ms: u32) -> Placed {
+        let believed = shift.and_then(|shift| self.believe(shift, rtmp_ms));
+        let clock = &mut self.tracks[index];
+        // A track that starts late has no last frame; its first ones may be a little older than the newest.
+        let fallback = if clock.shift.is_some() {
+            clock.last
+        } else {
+            self.frontier - Self::BACKWARD_LIMIT.as_millis()
         };
-        let own = self.tracks.iter_mut().find(|t| t.kind == kind && t.id == id);
-        let at = match (own, self.shift) {
-            (Some(clock), _) => {
-                clock.last = believed(clock.shift).unwrap_or(clock.last).clamp(clock.last, newest);
-                clock.last
-            }
-            (None, Some(shift)) if kind == MediaKind::Data => {
-                self.last_data = believed(shift).unwrap_or(newest).clamp(self.last_data, newest);
-                self.last_data
-            }
-            _ => self.start,
-        };
-        Placed {
-            dts: MediaTime::from_millis(at),
-            discontinuity: false,
-            held_back: MediaTime::ZERO,
+        clock.last = believed.unwrap_or(fallback).clamp(clock.last, self.frontier);
+        Placed::unmoved(clock.last)
+    }
+
+    /// A data message: where its stamp says if that is sensible, else beside the newest frame.
+    fn place_data(&mut self, rtmp_ms: u32) -> Placed {
+        let believed = self.shift.and_then(|shift| self.believe(shift, rtmp_ms));
+        self.last_data = believed.unwrap_or(self.frontier).clamp(self.last_data, self.frontier);
+        Placed::unmoved(self.last_data)
+    }
+
+    /// A stamp's time on a base, if that is near enough to the newest frame.
+    fn believe(&self, shift: u32, rtmp_ms: u32) -> Option<i64> {
+        let at = nearest(self.frontier, rtmp_ms, shift);
+        let limit = Self::FORWARD_LIMIT.as_millis();
+        (-limit..=limit).contains(&(at - self.frontier)).then_some(at)
+    }
+}
+
+impl TrackClock {
+    fn new(kind: MediaKind, id: TrackId, start: i64) -> Self {
+        Self {
+            kind,
+            id,
+            shift: None,
+            last: start,
+            step: DEFAULT_STEP_MS,
+            other_base: None,
         }
     }
 }
@@ -261,3 +278,6 @@ fn nearest(reference: i64, rtmp_ms: u32, shift: u32) -> i64 {
     let distance = rtmp_ms.wrapping_add(shift).wrapping_sub(reference as u32) as i32;
     reference + i64::from(distance)
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,3 +152,61 @@ pub struct AudioFormat {
     /// Samples per channel in one coded frame at `sample_rate`.
     pub samples_per_frame: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const AVCC: &[u8] =
+        b"\x01\x64\x00\x1e\xff\xe1\x00\x1a\x67\x64\x00\x1e\xac\xd9\x40\xa0\x2f\xf9\x70\x11\x00\x00\x03\x00\
+        \x01\x00\x00\x03\x00\x3c\x0f\x16\x2d\x96\x01\x00\x07\x68\xeb\xe3\xcb\x30\x02\xc0\xfd\xf8\xf8\x00";
+
+    #[test]
+    fn a_video_track_is_described_by_its_record() {
+        let track = Track::from_config(TrackId(0), Codec::H264, Bytes::from_static(AVCC)).unwrap();
+        assert_eq!(
+            (track.kind(), track.rfc6381().as_str()),
+            (MediaKind::Video, "avc1.64001e")
+        );
+        let Format::Video(video) = track.format else {
+            panic!("{track:?}")
+        };
+        assert_eq!((video.width, video.height, video.frame_rate), (640, 360, Some((30, 1))));
+    }
+
+    #[test]
+    fn an_audio_track_is_described_by_its_record() {
+        let name = |config| {
+            let track = Track::from_config(TrackId(1), Codec::Aac, Bytes::from_static(config)).unwrap();
+            assert_eq!((track.kind(), track.id), (MediaKind::Audio, TrackId(1)));
+            track.rfc6381()
+        };
+        assert_eq!(name(b"\x12\x10"), "mp4a.40.2");
+        assert_eq!(name(b"\x2b\x11\x88\x00"), "mp4a.40.5");
+        assert_eq!(name(b"\xeb\x09\x88\x00"), "mp4a.40.29");
+    }
+
+    #[test]
+    fn mp3_needs_its_first_frame() {
+        let track = Track::mp3(TrackId(0), &[0xff, 0xfb, 0x90, 0x64, 0, 0]).unwrap();
+        assert_eq!(
+            (track.codec, track.rfc6381().as_str(), track.config.len()),
+            (Codec::Mp3, "mp4a.40.34", 0)
+        );
+        assert_eq!(
+            Track::from_config(TrackId(0), Codec::Mp3, Bytes::new()),
+            Err(ConfigError::NoRecord(Codec::Mp3))
+        );
+    }
+
+    #[test]
+    fn a_record_without_sps_makes_no_track() {
+        let empty = Bytes::from_static(b"\x01\x64\x00\x1e\xff\xe0\x00");
+        assert_eq!(
+            Track::from_config(TrackId(0), Codec::H264, empty),
+            Err(ConfigError::NoSps)
+        );
+    }
+}

@@ -104,3 +104,146 @@ impl TrackDetector {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use FrameRole::{Coded, Config};
+    use MediaKind::{Audio, Data, Video};
+
+    use super::*;
+
+    const BOTH: Meta = Meta {
+        audio: true,
+        video: true,
+        width: None,
+        height: None,
+        frame_rate: None,
+    };
+    const VIDEO_ONLY: Meta = Meta { audio: false, ..BOTH };
+    const AUDIO_ONLY: Meta = Meta { video: false, ..BOTH };
+
+    /// Feeds frames as (kind, role, milliseconds) and answers what each did.
+    fn feed(detector: &mut TrackDetector, frames: &[(MediaKind, FrameRole, i64)]) -> Vec<Detection> {
+        frames
+            .iter()
+            .map(|(kind, role, at)| detector.frame(*kind, *role, MediaTime::from_millis(*at)))
+            .collect()
+    }
+
+    #[test]
+    fn both_configurations_settle_at_once() {
+        let mut detector = TrackDetector::new();
+        let seen = feed(
+            &mut detector,
+            &[(Video, Config, 0), (Audio, Config, 0), (Video, Coded, 0)],
+        );
+        assert_eq!(seen, [Detection::Pending, Detection::Settled, Detection::Unchanged]);
+        assert!(detector.has(Audio) && detector.has(Video));
+    }
+
+    #[test]
+    fn metadata_that_names_one_kind_settles_with_its_configuration() {
+        for (meta, kind) in [(VIDEO_ONLY, Video), (AUDIO_ONLY, Audio)] {
+            let mut detector = TrackDetector::new();
+            detector.metadata(&meta);
+            assert_eq!(feed(&mut detector, &[(kind, Config, 0)]), [Detection::Settled]);
+        }
+    }
+
+    #[test]
+    fn metadata_that_names_both_or_none_settles_nothing() {
+        for meta in [BOTH, Meta::default()] {
+            let mut detector = TrackDetector::new();
+            detector.metadata(&meta);
+            assert_eq!(
+                feed(&mut detector, &[(Video, Config, 0), (Video, Coded, 40)]),
+                [Detection::Pending; 2]
+            );
+        }
+    }
+
+    #[test]
+    fn metadata_is_not_believed_against_frames() {
+        let mut detector = TrackDetector::new();
+        detector.metadata(&VIDEO_ONLY);
+        let seen = feed(
+            &mut detector,
+            &[(Audio, Coded, 0), (Video, Config, 0), (Audio, Config, 40)],
+        );
+        assert_eq!(seen, [Detection::Pending, Detection::Pending, Detection::Settled]);
+    }
+
+    #[test]
+    fn one_track_settles_when_patience_ends() {
+        let mut detector = TrackDetector::new();
+        let seen = feed(
+            &mut detector,
+            &[
+                (Video, Config, 0),
+                (Video, Coded, 5_000),
+                (Video, Coded, 6_499),
+                (Video, Coded, 6_500),
+                (Video, Coded, 6_540),
+            ],
+        );
+        assert_eq!(seen[..3], [Detection::Pending; 3]);
+        assert_eq!(seen[3..], [Detection::Settled, Detection::Unchanged]);
+        assert!(!detector.has(Audio));
+    }
+
+    #[test]
+    fn a_stream_without_any_configuration_never_settles() {
+        let mut detector = TrackDetector::new();
+        let seen = feed(
+            &mut detector,
+            &[
+                (Video, Coded, 0),
+                (Audio, Coded, 10),
+                (Data, Coded, 20),
+                (Video, Coded, 60_000),
+            ],
+        );
+        assert_eq!(seen, [Detection::Pending; 4]);
+        assert_eq!(
+            feed(&mut detector, &[(Video, Config, 60_000), (Video, Coded, 60_040)])[1],
+            Detection::Settled
+        );
+    }
+
+    #[test]
+    fn a_late_track_is_a_change_once() {
+        let mut detector = TrackDetector::new();
+        feed(
+            &mut detector,
+            &[(Video, Config, 0), (Video, Coded, 0), (Video, Coded, 1_500)],
+        );
+        let seen = feed(
+            &mut detector,
+            &[
+                (Audio, Coded, 1_600),
+                (Audio, Config, 1_620),
+                (Audio, Config, 1_640),
+                (Video, Config, 1_640),
+            ],
+        );
+        assert_eq!(
+            seen,
+            [
+                Detection::Unchanged,
+                Detection::Changed,
+                Detection::Unchanged,
+                Detection::Unchanged
+            ]
+        );
+    }
+
+    #[test]
+    fn data_and_ends_say_nothing_about_tracks() {
+        let mut detector = TrackDetector::new();
+        let seen = feed(
+            &mut detector,
+            &[(Data, Coded, 0), (Video, FrameRole::End, 0), (Video, Config, 0)],
+        );
+        assert_eq!(seen, [Detection::Pending; 3]);
+    }
+}

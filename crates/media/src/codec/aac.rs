@@ -251,3 +251,186 @@ fn read_appended_sbr(bits: &mut BitReader<'_>, object_type: u8) -> Result<Option
         && bits.flag("psPresentFlag")?;
     Ok(Some((rate, stereo)))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::codec::bits::BitWriter;
+
+    fn format(record: &[u8]) -> (u32, u8, u8, u32) {
+        let format = AudioSpecificConfig::parse(record).unwrap().format();
+        (
+            format.sample_rate,
+            format.channels,
+            format.profile,
+            format.samples_per_frame,
+        )
+    }
+
+    #[test]
+    fn records_of_ffmpeg_say_what_it_was_told() {
+        // They end with the signal "no SBR", which must not be taken for SBR.
+        assert_eq!(format(b"\x12\x10\x56\xe5\x00"), (44_100, 2, 2, 1024));
+        assert_eq!(format(b"\x11\x88\x56\xe5\x00"), (48_000, 1, 2, 1024));
+        assert_eq!(format(b"\x11\xb0\x56\xe5\x00"), (48_000, 6, 2, 1024));
+        assert_eq!(format(b"\x13\x90\x56\xe5\x00"), (22_050, 2, 2, 1024));
+    }
+
+    #[test]
+    fn two_bytes_are_enough_for_aac_lc() {
+        assert_eq!(format(b"\x12\x10"), (44_100, 2, 2, 1024));
+        assert_eq!(format(b"\x11\x94"), (48_000, 2, 2, 960));
+    }
+
+    #[test]
+    fn sbr_said_first_doubles_the_rate() {
+        assert_eq!(format(b"\x2b\x11\x88\x00"), (48_000, 2, 5, 2048));
+        let v2 = AudioSpecificConfig::parse(b"\xeb\x09\x88\x00").unwrap();
+        assert_eq!(
+            (
+                v2.object_type,
+                v2.core_object_type,
+                v2.core_channels,
+                v2.parametric_stereo
+            ),
+            (29, 2, 1, true)
+        );
+        assert_eq!(format(b"\xeb\x09\x88\x00"), (48_000, 2, 29, 2048));
+    }
+
+    #[test]
+    fn sbr_said_last_doubles_the_rate_and_keeps_the_object_type() {
+        assert_eq!(format(b"\x13\x10\x56\xe5\x98"), (48_000, 2, 2, 2048));
+        let v2 = AudioSpecificConfig::parse(b"\x13\x08\x56\xe5\x9d\x48\x80").unwrap();
+        assert_eq!(
+            (v2.sbr_sample_rate, v2.parametric_stereo, v2.core_sample_rate),
+            (Some(48_000), true, 24_000)
+        );
+        assert_eq!(format(b"\x13\x08\x56\xe5\x9d\x48\x80"), (48_000, 2, 2, 2048));
+    }
+
+    #[test]
+    fn down_sampled_sbr_leaves_the_frame_length() {
+        // Object type 5 with the same rate inside and outside.
+        let record = BitWriter::default()
+            .bits(5, 5)
+            .bits(4, 3)
+            .bits(4, 2)
+            .bits(4, 3)
+            .bits(5, 2)
+            .bits(3, 0)
+            .bytes();
+        assert_eq!(format(&record), (48_000, 2, 5, 1024));
+    }
+
+    #[test]
+    fn a_rate_outside_the_table_is_written_out() {
+        let record = BitWriter::default()
+            .bits(5, 2)
+            .bits(4, 15)
+            .bits(24, 37_800)
+            .bits(4, 1)
+            .bits(3, 0)
+            .bytes();
+        assert_eq!(format(&record), (37_800, 1, 2, 1024));
+    }
+
+    #[test]
+    fn object_types_over_31_are_escaped() {
+        let eld = BitWriter::default()
+            .bits(5, 31)
+            .bits(6, 39 - 32)
+            .bits(4, 3)
+            .bits(4, 2)
+            .bits(1, 1)
+            .bytes();
+        assert_eq!(format(&eld), (48_000, 2, 39, 480));
+        let ld = BitWriter::default()
+            .bits(5, 23)
+            .bits(4, 3)
+            .bits(4, 2)
+            .bits(3, 0)
+            .bits(2, 0)
+            .bytes();
+        assert_eq!(format(&ld), (48_000, 2, 23, 512));
+    }
+
+    /// Front pair and centre, back pair, one LFE, one data and one coupling element.
+    fn with_program_config() -> BitWriter {
+        let mut w = BitWriter::default();
+        w.bits(5, 2).bits(4, 3).bits(4, 0).bits(3, 0);
+        w.bits(4, 0)
+            .bits(2, 1)
+            .bits(4, 3)
+            .bits(4, 2)
+            .bits(4, 0)
+            .bits(4, 1)
+            .bits(2, 1)
+            .bits(3, 1)
+            .bits(4, 1);
+        w.flag(true).bits(4, 0).flag(true).bits(4, 0).flag(true).bits(3, 0);
+        w.flag(false).bits(4, 0).flag(true).bits(4, 0).flag(true).bits(4, 1);
+        w.bits(4, 0).bits(4, 0).bits(5, 0);
+        w.align().bits(8, 2).bits(16, 0x6869);
+        w
+    }
+
+    #[test]
+    fn channels_are_counted_in_a_program_config_element() {
+        assert_eq!(format(&with_program_config().bytes()), (48_000, 6, 2, 1024));
+        let sbr_behind = with_program_config()
+            .bits(11, 0x2b7)
+            .bits(5, 5)
+            .bits(1, 1)
+            .bits(4, 0)
+            .bytes();
+        assert_eq!(format(&sbr_behind), (96_000, 6, 2, 2048));
+        let cut = with_program_config().bytes();
+        assert!(matches!(
+            AudioSpecificConfig::parse(&cut[..cut.len() - 1]),
+            Err(ConfigError::Truncated { .. })
+        ));
+    }
+
+    #[test]
+    fn what_decodes_to_nothing_is_refused_by_field() {
+        let field = |record: &[u8]| match AudioSpecificConfig::parse(record) {
+            Err(ConfigError::Invalid { field, .. } | ConfigError::Truncated { field, .. }) => field,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(field(b""), "audioObjectType");
+        assert_eq!(field(b"\x00\x00"), "audioObjectType");
+        assert_eq!(field(b"\x16\x90"), "samplingFrequencyIndex");
+        assert_eq!(field(b"\x17\x80\x00\x00\x08"), "samplingFrequency");
+        assert_eq!(field(b"\x12\x40"), "channelConfiguration");
+        assert_eq!(field(b"\x12"), "samplingFrequencyIndex");
+        assert_eq!(field(b"\x12\x00"), "element_instance_tag");
+    }
+
+    #[test]
+    fn channel_configurations_follow_table_1_19() {
+        for (configuration, channels) in [
+            (1, 1),
+            (2, 2),
+            (3, 3),
+            (4, 4),
+            (5, 5),
+            (6, 6),
+            (7, 8),
+            (11, 7),
+            (12, 8),
+            (13, 24),
+            (14, 8),
+        ] {
+            let record = BitWriter::default()
+                .bits(5, 2)
+                .bits(4, 3)
+                .bits(4, configuration)
+                .bits(3, 0)
+                .bytes();
+            assert_eq!(format(&record).1, channels);
+        }
+    }
+}

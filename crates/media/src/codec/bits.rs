@@ -96,11 +96,79 @@ impl<'a> BitReader<'a> {
     }
 }
 
+/// Builds records for tests.
+#[cfg(test)]
+#[derive(Default)]
+pub(super) struct BitWriter {
+    bits: Vec<bool>,
+}
+
+#[cfg(test)]
+impl BitWriter {
+    pub(super) fn bits(&mut self, count: u32, value: u32) -> &mut Self {
+        self.bits.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
+        self
+    }
+
+    pub(super) fn flag(&mut self, value: bool) -> &mut Self {
+        self.bits(1, value.into())
+    }
+
+    pub(super) fn ue(&mut self, value: u32) -> &mut Self {
+        let code = u64::from(value) + 1;
+        let len = code.ilog2();
+        self.bits(len, 0).bits(1, 1).bits(len, (code - (1 << len)) as u32)
+    }
+
+    pub(super) fn se(&mut self, value: i32) -> &mut Self {
+        self.ue(if value > 0 {
+            2 * value.unsigned_abs() - 1
+        } else {
+            2 * value.unsigned_abs()
+        })
+    }
+
+    /// Up to a byte border with zeros.
+    pub(super) fn align(&mut self) -> &mut Self {
+        self.bits.resize(self.bits.len().next_multiple_of(8), false);
+        self
+    }
+
+    pub(super) fn bytes(&mut self) -> Vec<u8> {
+        self.align();
+        self.bits
+            .chunks(8)
+            .map(|byte| byte.iter().fold(0, |value, bit| value << 1 | u8::from(*bit)))
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(fields in prop::collection::vec((1..33_u32, any::<u32>(), any::<i16>()), 0..40)) {
+            let mut writer = BitWriter::default();
+            for (count, value, signed) in &fields {
+                writer.bits(*count, *value).ue(value >> 1).se((*signed).into());
+            }
+            let bytes = writer.bytes();
+            let mut bits = BitReader::new("test", &bytes);
+            for (count, value, signed) in fields {
+                let mask = u32::MAX >> (32 - count);
+                prop_assert_eq!(bits.bits(count, "bits").unwrap(), value & mask);
+                prop_assert_eq!(bits.ue("ue").unwrap(), value >> 1);
+                prop_assert_eq!(bits.se("se").unwrap(), i32::from(signed));
+            }
+            prop_assert!(bits.bits_left() < 8);
+        }
+    }
 
     #[test]
     fn fields_cross_byte_borders() {

@@ -100,3 +100,109 @@ pub fn audio_body(codec: Codec, role: FrameRole, data: &[u8], format: AudioForma
     body.put_slice(data);
     body.freeze()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::flv::FourCc;
+
+    fn parse(body: &[u8]) -> Result<AudioTag, TagError> {
+        parse_audio(&Bytes::copy_from_slice(body))
+    }
+
+    #[test]
+    fn aac_has_configuration_and_frames() {
+        let config = parse(b"\xaf\0\x12\x10").unwrap();
+        assert_eq!(
+            (config.codec, config.role, config.header_len),
+            (Codec::Aac, FrameRole::Config, 2)
+        );
+        assert_eq!(parse(b"\xaf\x01\x21").unwrap().role, FrameRole::Coded);
+        assert_eq!(
+            parse(b"\xa2\x01\x21").unwrap().role,
+            FrameRole::Coded,
+            "whatever the rate bits say"
+        );
+        assert_eq!(
+            parse(b"\xaf\x02\x21"),
+            Err(TagError::PacketType { codec: "AAC", value: 2 })
+        );
+        assert_eq!(
+            parse(b"\xaf"),
+            Err(TagError::Truncated {
+                what: "AAC header",
+                need: 2,
+                have: 1
+            })
+        );
+    }
+
+    #[test]
+    fn mp3_has_hints_in_its_header() {
+        let hints = |body| parse(body).map(|tag| (tag.codec, tag.header_len, tag.sample_rate, tag.channels));
+        assert_eq!(hints(b"\x2f\xff\xfb"), Ok((Codec::Mp3, 1, 44_100, 2)));
+        assert_eq!(hints(b"\x2a\xff\xfb"), Ok((Codec::Mp3, 1, 22_050, 1)));
+        assert_eq!(hints(b"\xe2\xff\xfb"), Ok((Codec::Mp3, 1, 8_000, 1)));
+    }
+
+    #[test]
+    fn messages_without_content_are_ignorable() {
+        for body in [&b""[..], b"\xaf\0", b"\xaf\x01", b"\x2f"] {
+            assert!(parse(body).unwrap_err().is_ignorable(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn other_codecs_are_refused_by_name() {
+        let text = |body| parse(body).unwrap_err().to_string();
+        assert_eq!(text(b"\xb6X"), "audio codec Speex (11) is not supported");
+        assert_eq!(text(b"\x90OpusX"), "Enhanced RTMP audio codec Opus is not supported");
+        assert_eq!(
+            parse(b"\x95\x01OpusX"),
+            Err(TagError::EnhancedAudio {
+                fourcc: FourCc(*b"Opus")
+            })
+        );
+        assert!(matches!(parse(b"\x91"), Err(TagError::Truncated { .. })));
+    }
+
+    fn format(sample_rate: u32, channels: u8) -> AudioFormat {
+        AudioFormat {
+            sample_rate,
+            channels,
+            profile: 2,
+            samples_per_frame: 1024,
+        }
+    }
+
+    #[test]
+    fn aac_is_always_called_44_khz_stereo() {
+        let body = audio_body(Codec::Aac, FrameRole::Config, b"\x11\x88", format(48_000, 1));
+        assert_eq!(&body[..], b"\xaf\0\x11\x88");
+    }
+
+    proptest! {
+        #[test]
+        fn a_built_body_reads_back(
+            mp3: bool,
+            config: bool,
+            rate in prop_oneof![Just(8_000), Just(11_025), Just(22_050), Just(44_100)],
+            channels in 1..3_u8,
+            data in prop::collection::vec(any::<u8>(), 1..50),
+        ) {
+            let codec = if mp3 { Codec::Mp3 } else { Codec::Aac };
+            let role = if config && !mp3 { FrameRole::Config } else { FrameRole::Coded };
+            let body = audio_body(codec, role, &data, format(rate, channels));
+            let tag = parse_audio(&body).unwrap();
+            prop_assert_eq!(&body[tag.header_len..], &data[..]);
+            prop_assert_eq!((tag.codec, tag.role), (codec, role));
+            if mp3 {
+                prop_assert_eq!((tag.sample_rate, tag.channels), (rate, channels));
+            }
+        }
+    }
+}

@@ -199,3 +199,144 @@ fn check_file_header(header: &[u8; FILE_HEADER_LEN]) -> Result<usize, ReadError>
         _ => Err(ReadError::DataOffset(data_offset)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::flv::{file_header, write_tag};
+
+    const LIMIT: usize = 1_000;
+
+    fn read(stream: &[u8]) -> Result<Vec<Tag>, ReadError> {
+        let mut reader = Reader::new(LIMIT);
+        reader.push(stream);
+        let mut tags = Vec::new();
+        while let Some(tag) = reader.next_tag()? {
+            tags.push(tag);
+        }
+        Ok(tags)
+    }
+
+    fn stream_with(tag: &[u8]) -> Vec<u8> {
+        let mut stream = BytesMut::from(&file_header(true, true)[..]);
+        write_tag(&mut stream, MediaKind::Audio, 0, b"first");
+        stream.extend_from_slice(tag);
+        stream.to_vec()
+    }
+
+    #[test]
+    fn what_is_not_flv_is_said_to_be_something_else() {
+        assert_eq!(
+            read(b"RIFF....AVI ").unwrap_err().to_string(),
+            "not FLV: starts with RIF"
+        );
+        assert_eq!(read(b"FLV\x02\x05\0\0\0\x09"), Err(ReadError::Version(2)));
+        assert_eq!(read(b"FLV\x01\x05\0\0\0\x08"), Err(ReadError::DataOffset(8)));
+        assert_eq!(
+            read(b"FLV\x01\x05\xff\0\0\x09"),
+            Err(ReadError::DataOffset(0xff00_0009))
+        );
+    }
+
+    #[test]
+    fn a_longer_header_is_passed_over() {
+        let mut stream = BytesMut::from(&b"FLV\x01\x05\0\0\0\x0cabc\0\0\0\0"[..]);
+        write_tag(&mut stream, MediaKind::Video, 5, b"x");
+        let tags = read(&stream).unwrap();
+        assert_eq!((tags.len(), tags[0].offset), (1, 16));
+    }
+
+    #[test]
+    fn errors_say_at_which_byte_the_tag_starts() {
+        let at = 13 + 11 + 5 + 4;
+        assert_eq!(
+            read(&stream_with(&[7; 11])),
+            Err(ReadError::TagType { value: 7, offset: at })
+        );
+        assert_eq!(
+            read(&stream_with(&[0x28; 11])),
+            Err(ReadError::Encrypted { offset: at })
+        );
+        let too_long = [9, 0, 3, 0xe9, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(
+            read(&stream_with(&too_long)),
+            Err(ReadError::TooLong {
+                len: 1_001,
+                limit: LIMIT,
+                offset: at
+            })
+        );
+    }
+
+    #[test]
+    fn an_error_stays() {
+        let mut reader = Reader::new(LIMIT);
+        reader.push(b"what is this?");
+        let error = reader.next_tag().unwrap_err();
+        reader.push(&stream_with(&[]));
+        assert_eq!(reader.next_tag(), Err(error));
+    }
+
+    #[test]
+    fn a_wrong_previous_tag_size_is_forgiven() {
+        let mut stream = stream_with(&[]);
+        let len = stream.len();
+        stream[len - 4..].fill(0xee);
+        let mut more = BytesMut::from(&stream[..]);
+        write_tag(&mut more, MediaKind::Data, 9, b"second");
+        assert_eq!(read(&more).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_stream_cut_inside_a_tag_leaves_bytes_behind() {
+        let stream = stream_with(&[]);
+        let mut reader = Reader::new(LIMIT);
+        reader.push(&stream[..stream.len() - 5]);
+        assert_eq!(reader.next_tag(), Ok(None));
+        assert_eq!(reader.buffered(), 15);
+        reader.push(&stream[stream.len() - 5..stream.len() - 4]);
+        assert!(
+            reader.next_tag().unwrap().is_some(),
+            "the size behind the last tag may be missing"
+        );
+        assert_eq!(reader.buffered(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn written_tags_read_back_however_the_stream_is_cut(
+            tags in prop::collection::vec((0..3_usize, any::<u32>(), prop::collection::vec(any::<u8>(), 0..40)), 0..12),
+            cuts in prop::collection::vec(1..30_usize, 1..20),
+        ) {
+            let kinds = [MediaKind::Audio, MediaKind::Video, MediaKind::Data];
+            let mut stream = BytesMut::from(&file_header(true, true)[..]);
+            let mut wanted = Vec::new();
+            for (kind, timestamp_ms, body) in tags {
+                let offset = stream.len() as u64;
+                write_tag(&mut stream, kinds[kind], timestamp_ms, &body);
+                wanted.push(Tag { kind: kinds[kind], timestamp_ms, body: body.into(), offset });
+            }
+            let mut reader = Reader::new(LIMIT);
+            let mut read = Vec::new();
+            let mut rest = &stream[..];
+            for cut in cuts.iter().cycle() {
+                let (piece, after) = rest.split_at((*cut).min(rest.len()));
+                rest = after;
+                reader.push(piece);
+                while let Some(tag) = reader.next_tag().unwrap() {
+                    read.push(tag);
+                }
+                prop_assert!(reader.buffered() < 40 + 11 + 30);
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert_eq!(read, wanted);
+            prop_assert_eq!(reader.buffered(), 0);
+        }
+    }
+}

@@ -132,3 +132,136 @@ fn codec_id(codec: Codec) -> f64 {
         Codec::Mp3 => 2.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::TrackId;
+
+    fn tracks() -> [Track; 2] {
+        let avcc =
+            b"\x01\x4d\x40\x1e\xff\xe1\x00\x18\x67\x4d\x40\x1e\xf4\x05\xa1\x26\xc1\x04\x00\x00\x03\x00\x04\x00\x00\
+            \x03\x00\xc8\x7c\x50\xaa\x80\x01\x00\x04\x68\xde\x0f\xc8";
+        [
+            Track::from_config(TrackId(0), Codec::H264, Bytes::from_static(avcc)).unwrap(),
+            Track::from_config(TrackId(0), Codec::Aac, Bytes::from_static(b"\x12\x10")).unwrap(),
+        ]
+    }
+
+    #[test]
+    fn built_metadata_says_what_the_tracks_are() {
+        let [video, audio] = tracks();
+        let both = parse_meta(&on_meta_data(&[audio.clone(), video.clone()]));
+        let expected = Meta {
+            audio: true,
+            video: true,
+            width: Some(720),
+            height: Some(576),
+            frame_rate: Some(25.0),
+        };
+        assert_eq!(both, expected);
+        assert_eq!(
+            parse_meta(&on_meta_data(&[audio])),
+            Meta {
+                audio: true,
+                ..Meta::default()
+            }
+        );
+        assert_eq!(
+            parse_meta(&on_meta_data(&[video])),
+            Meta {
+                audio: false,
+                ..expected
+            }
+        );
+    }
+
+    /// An ECMA array with these properties, values in AMF0 already.
+    fn meta_of(properties: &[(&str, &[u8])]) -> Meta {
+        let mut body = b"\x02\0\x0aonMetaData\x08\0\0\0\0".to_vec();
+        for (key, value) in properties {
+            body.extend_from_slice(&(key.len() as u16).to_be_bytes());
+            body.extend_from_slice(key.as_bytes());
+            body.extend_from_slice(value);
+        }
+        body.extend_from_slice(b"\0\0\x09");
+        parse_meta(&body)
+    }
+
+    const ONE: &[u8] = b"\0\x3f\xf0\0\0\0\0\0\0";
+    const ZERO: &[u8] = b"\0\0\0\0\0\0\0\0\0";
+
+    #[test]
+    fn a_codec_may_be_a_number_or_a_name() {
+        assert!(meta_of(&[("videocodecid", ONE)]).video);
+        assert!(meta_of(&[("audiocodecid", b"\x02\0\x04mp4a")]).audio);
+        assert!(!meta_of(&[("audiocodecid", b"\x02\0\0")]).audio);
+        assert!(meta_of(&[("hasVideo", b"\x01\x01")]).video);
+    }
+
+    #[test]
+    fn a_codec_id_of_zero_declares_nothing() {
+        let meta = meta_of(&[("audiocodecid", ZERO), ("videocodecid", ONE)]);
+        assert_eq!((meta.audio, meta.video), (false, true));
+    }
+
+    #[test]
+    fn absurd_sizes_are_not_believed() {
+        let nan = b"\0\x7f\xf8\0\0\0\0\0\0";
+        let minus_one = b"\0\xbf\xf0\0\0\0\0\0\0";
+        let meta = meta_of(&[("width", nan), ("height", minus_one), ("framerate", nan), ("fps", ZERO)]);
+        assert_eq!(meta, Meta::default());
+    }
+
+    #[test]
+    fn every_kind_of_value_is_walked_past() {
+        let values: [&[u8]; 9] = [
+            b"\x03\0\x01a\x05\0\0\x09",
+            b"\x08\0\0\0\x01\0\x01a\x06\0\0\x09",
+            b"\x0a\0\0\0\x02\x05\x01\x00",
+            b"\x0b\0\0\0\0\0\0\0\0\0\0",
+            b"\x0c\0\0\0\x03abc",
+            b"\x07\0\x01",
+            b"\x05",
+            b"\x06",
+            b"\x02\0\x01x",
+        ];
+        for value in values {
+            assert!(meta_of(&[("other", value), ("videocodecid", ONE)]).video, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn what_stands_before_the_damage_is_kept() {
+        let body = on_meta_data(&tracks());
+        let cut = parse_meta(&body[..body.len() - 5]);
+        assert_eq!((cut.width, cut.video), (Some(720), true));
+        let odd = meta_of(&[("videocodecid", ONE), ("x", b"\xff"), ("audiocodecid", ONE)]);
+        assert_eq!((odd.audio, odd.video), (false, true));
+    }
+
+    #[test]
+    fn depth_and_counts_are_bounded() {
+        let deep = b"\x03\0\x01a".repeat(50_000);
+        assert_eq!(meta_of(&[("deep", &deep)]), Meta::default());
+        assert_eq!(meta_of(&[("many", b"\x0a\xff\xff\xff\xff\x05")]), Meta::default());
+    }
+
+    #[test]
+    fn only_on_meta_data_is_metadata() {
+        assert!(is_meta(b"\x02\0\x0aonMetaData"));
+        assert!(is_meta(b"\x02\0\x0d@setDataFrame\x02\0\x0aonMetaData"));
+        for body in [&b"\x02\0\x0aonTextData"[..], b"\x02\0\x0aonMeta", b"", b"\0\0"] {
+            assert!(!is_meta(body));
+        }
+        let text = [
+            &b"\x02\0\x0aonTextData\x08\0\0\0\0\0\x0cvideocodecid"[..],
+            ONE,
+            b"\0\0\x09",
+        ]
+        .concat();
+        assert_eq!(parse_meta(&text), Meta::default());
+    }
+}

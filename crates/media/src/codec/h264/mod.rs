@@ -99,3 +99,6 @@ impl Cursor<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

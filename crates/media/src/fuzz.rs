@@ -1,0 +1,105 @@
+//! Fuzz bodies. They live beside the code they break with; `fuzz/` holds one call each.
+
+use bytes::Bytes;
+
+use crate::{
+    Codec, Format, FrameRole, MediaTime, SampleClock, Timeline, Track, TrackId,
+    codec::{aac::AudioSpecificConfig, h264::Sps, mp3},
+    flv::{self, script},
+};
+
+/// Any bytes as a tag body, and as an FLV stream cut into pieces whose tags go the way a publisher's do.
+///
+/// # Panics
+/// When a promise of the readers does not hold.
+pub fn flv_tag(data: &[u8]) {
+    let body = Bytes::copy_from_slice(data);
+    tag_body(&body);
+    let _ = script::parse_meta(data);
+
+    let mut reader = flv::Reader::new(1 << 16);
+    let mut timeline = Timeline::new();
+    let mut last = MediaTime::ZERO;
+    reader.push(&flv::file_header(true, true));
+    for piece in data.chunks(1 + data.len() / 3) {
+        reader.push(piece);
+        while let Ok(Some(tag)) = reader.next_tag() {
+            tag_body(&tag.body);
+            let placed = timeline.place(tag.kind, TrackId(0), FrameRole::Coded, tag.timestamp_ms);
+            assert!(timeline.frontier() >= last, "the timeline runs back");
+            assert!(placed.dts <= timeline.frontier());
+            last = timeline.frontier();
+        }
+    }
+    let mut whole = flv::Reader::new(1 << 16);
+    whole.push(data);
+    while let Ok(Some(_)) = whole.next_tag() {}
+}
+
+fn tag_body(body: &Bytes) {
+    if let Ok(tag) = flv::parse_video(body) {
+        assert!(tag.header_len <= body.len());
+        assert!(tag.role == FrameRole::End || tag.header_len < body.len());
+        let data = &body[tag.header_len..];
+        let again = flv::parse_video(&flv::video_body(
+            tag.codec,
+            tag.role,
+            tag.key,
+            tag.composition_offset,
+            data,
+        ));
+        assert!(again.is_ok_and(|again| flv::VideoTag {
+            header_len: tag.header_len,
+            ..again
+        } == tag));
+    }
+    if let Ok(tag) = flv::parse_audio(body) {
+        assert!(tag.header_len < body.len());
+    }
+}
+
+/// Any bytes as every kind of decoder configuration.
+///
+/// # Panics
+/// When a promise of the parsers does not hold.
+pub fn codec_config(data: &[u8]) {
+    let record = Bytes::copy_from_slice(data);
+    for codec in [Codec::H264, Codec::Aac, Codec::Mp3] {
+        if let Ok(track) = Track::from_config(TrackId(0), codec, record.clone()) {
+            check_track(&track);
+        }
+    }
+    if let Ok(track) = Track::mp3(TrackId(0), data) {
+        check_track(&track);
+    }
+    let _ = (
+        Sps::parse(data),
+        AudioSpecificConfig::parse(data),
+        mp3::parse_header(data),
+    );
+}
+
+fn check_track(track: &Track) {
+    assert!(track.rfc6381().is_ascii());
+    assert!(script::parse_meta(&script::on_meta_data(std::slice::from_ref(track))) != script::Meta::default());
+    match track.format {
+        Format::Video(video) => {
+            assert!(video.width > 0 && video.height > 0);
+            assert!(
+                video
+                    .frame_rate
+                    .is_none_or(|(frames, seconds)| frames > 0 && seconds > 0)
+            );
+        }
+        Format::Audio(audio) => {
+            assert!(audio.sample_rate > 0 && audio.channels > 0 && audio.samples_per_frame > 0);
+            let mut clock = SampleClock::new(&audio);
+            let mut last = MediaTime::ZERO;
+            for stamp in [0, 20, 40, 4, 90, 86_400_000, 0] {
+                let retimed = clock.retime(MediaTime::from_millis(stamp));
+                assert!(retimed.time >= last);
+                last = retimed.time;
+            }
+        }
+    }
+}

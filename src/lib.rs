@@ -10,7 +10,7 @@
 pub mod config;
 pub mod http;
 pub mod hub;
-pub mod pipeline;
 pub mod output;
+pub mod pipeline;
 pub mod shutdown;
 pub mod telemetry;

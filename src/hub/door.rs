@@ -70,7 +70,9 @@ impl Door {
 
     /// Takes a data message in AMF0 (`onMetaData` and its like).
     pub fn data(&mut self, rtmp_millis: u32, body: Bytes) -> Result<(), DoorError> {
-        let placed = self.timeline.place(MediaKind::Data, TrackId(0), FrameRole::Coded, rtmp_millis);
+        let placed = self
+            .timeline
+            .place(MediaKind::Data, TrackId(0), FrameRole::Coded, rtmp_millis);
         self.publication.push(Frame {
             kind: MediaKind::Data,
             track: TrackId(0),

@@ -46,7 +46,9 @@ fn key_frame(millis: i64) -> Frame {
 
 async fn next(subscriber: &mut Subscriber) -> (Event, Vec<i64>) {
     let mut batch: Vec<Arc<Packet>> = Vec::new();
-    let event = timeout(Duration::from_secs(5), subscriber.next(16, &mut batch)).await.unwrap();
+    let event = timeout(Duration::from_secs(5), subscriber.next(16, &mut batch))
+        .await
+        .unwrap();
     (event, batch.iter().map(|packet| packet.frame.dts.as_millis()).collect())
 }
 
@@ -54,7 +56,10 @@ async fn next(subscriber: &mut Subscriber) -> (Event, Vec<i64>) {
 async fn a_name_is_published_by_one_at_a_time() {
     let hub = Hub::new(Limits::default());
     let first = hub.claim(key("x"), publisher()).unwrap();
-    assert_eq!(hub.claim(key("x"), publisher()).unwrap_err(), ClaimError::Taken { key: key("x") });
+    assert_eq!(
+        hub.claim(key("x"), publisher()).unwrap_err(),
+        ClaimError::Taken { key: key("x") }
+    );
     drop(first);
     hub.claim(key("x"), publisher()).unwrap();
 }
@@ -66,7 +71,10 @@ async fn a_pipeline_cannot_publish_what_it_is_made_from() {
         template: "transcode".to_owned(),
         ancestors: vec![key("small"), key("x")],
     };
-    assert_eq!(hub.claim(key("x"), origin).unwrap_err(), ClaimError::Loop { key: key("x") });
+    assert_eq!(
+        hub.claim(key("x"), origin).unwrap_err(),
+        ClaimError::Loop { key: key("x") }
+    );
 }
 
 #[tokio::test]
@@ -79,7 +87,11 @@ async fn a_subscriber_waits_reads_is_told_of_the_end_and_sees_the_publisher_retu
         publication.push(key_frame(round));
         publication.push(key_frame(round + 40));
         drop(publication);
-        assert_eq!(next(&mut subscriber).await, (Event::Packets, vec![round, round + 40]), "the tail is not lost");
+        assert_eq!(
+            next(&mut subscriber).await,
+            (Event::Packets, vec![round, round + 40]),
+            "the tail is not lost"
+        );
         assert_eq!(next(&mut subscriber).await, (Event::Ended, vec![]));
     }
 }

@@ -37,7 +37,11 @@ impl TrackBook {
         }
         let changed = self.read_configuration(frame);
         let is_described_by_itself = frame.role == FrameRole::Coded && changed;
-        let role = if is_described_by_itself { FrameRole::Config } else { frame.role };
+        let role = if is_described_by_itself {
+            FrameRole::Config
+        } else {
+            frame.role
+        };
         let detection = self.detector.frame(frame.kind, role, frame.dts);
         if detection == Detection::Settled {
             self.known.settled = true;

@@ -1,18 +1,20 @@
 //! Pipelines: what is done with streams, by templates.
 //!
-//! [`template`] and [`params`] say what there is to do, [`library`] where it comes from. [`conductor`] decides which
-//! pipelines have to run and gives each a [`supervisor`], which builds an [`instance`] and feeds it through a [`bridge`];
-//! what comes out goes through [`publisher`] to the hub, or through [`segments`] to the packager. This is the only part of
-//! the server that knows GStreamer. It knows no protocol.
+//! [`template`] and [`params`] say what there is to do, [`library`] where it comes from, [`plan`] what of it is asked for.
+//! The [`conductor`] runs the plan: it gives every pipeline a [`supervisor`], which builds an [`instance`] and feeds it
+//! through a [`bridge`]; what comes out goes through [`publisher`] to the hub, or through [`segments`] to the packager. This
+//! is the only part of the server that knows GStreamer. It knows no protocol.
 
 pub mod assembly;
 pub mod bridge;
 pub mod clip;
+pub mod conductor;
 pub mod encoder;
 pub mod instance;
 pub mod library;
 pub mod packages;
 pub mod params;
+pub mod plan;
 pub mod policy;
 pub mod publisher;
 pub mod recording;

@@ -14,9 +14,6 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "audioconvert",
             "audioresample",
             "audiorate",
-            "clockoverlay",
-            "timeoverlay",
-            "textoverlay",
             "decodebin",
             "decodebin3",
             "opusenc",
@@ -57,7 +54,16 @@ const PACKAGES: &[(&str, &[&str])] = &[
         "gstreamer1.0-libav",
         &["avdec_h264", "avdec_aac", "avenc_aac", "avdec_h265"],
     ),
-    ("gstreamer1.0-x", &["ximagesink", "xvimagesink"]),
+    (
+        "gstreamer1.0-x",
+        &[
+            "clockoverlay",
+            "timeoverlay",
+            "textoverlay",
+            "ximagesink",
+            "xvimagesink",
+        ],
+    ),
 ];
 
 /// A clause that says what to install for these elements; empty if it is not known.

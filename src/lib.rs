@@ -1,9 +1,11 @@
 //! streammill, a media server. The modules in the order the data flows:
 //!
 //! * [`config`]: what the operator wants.
+//! * [`rtmp`]: encoders and players over RTMP.
 //! * [`hub`]: the live streams, their publishers and subscribers.
 //! * [`output`]: what viewers get: FLV over HTTP, HLS.
 //! * [`http`]: the page, players' requests, the JSON interface, statistics.
+//! * [`server`]: puts the parts together, and takes them apart in order.
 
 #![deny(missing_docs)]
 
@@ -12,5 +14,7 @@ pub mod http;
 pub mod hub;
 pub mod output;
 pub mod pipeline;
+pub mod rtmp;
+pub mod server;
 pub mod shutdown;
 pub mod telemetry;

@@ -1,1 +1,76 @@
-fn main() {}
+//! The `streammill` command.
+
+#![allow(clippy::print_stdout, reason = "standard output is for what the user asked for")]
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use streammill::{
+    config::{self, Config},
+    server, telemetry,
+};
+
+/// A media server for workstations with hardware encoders.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server. Without a file: app `live` on loopback.
+    Serve(Files),
+    /// Checks the configuration and every template it can use, and says what is wrong.
+    Check(Files),
+    /// Lists the templates, or shows one with its parameters.
+    Templates {
+        /// The template to show.
+        name: Option<String>,
+        #[command(flatten)]
+        files: Files,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Files {
+    /// A configuration file; later ones override earlier ones.
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: Vec<PathBuf>,
+}
+
+impl Files {
+    fn load(&self) -> anyhow::Result<Config> {
+        Ok(config::load(&self.config, std::env::vars().collect())?)
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            #[allow(clippy::print_stderr, reason = "the last word to the user")]
+            {
+                eprintln!("streammill: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(files) => {
+            let config = files.load()?;
+            telemetry::start().context("cannot start logging")?;
+            let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+            let served = runtime.block_on(server::run(config));
+            // A thread that hangs in a driver must not keep the process.
+            runtime.shutdown_background();
+            Ok(if served? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

@@ -2,7 +2,8 @@
 //
 // Names come from the network. They are shown by textContent and put into addresses by encodeURIComponent, and go
 // nowhere else. For tests and curious scripts the root element's data-state says what the page is doing: "starting",
-// "empty", "list", "loading", "playing", "ended" or "error"; data-via says how it plays.
+// "empty", "list", "loading", "playing", "blocked" (the browser wants a click), "ended" or "error"; data-via says how it
+// plays.
 "use strict";
 
 const REFRESH_MS = 2000;
@@ -108,7 +109,7 @@ function show() {
   }
   showStage(stream);
   if (!stream) {
-    if (root.dataset.state !== "ended" && shown.player) return;
+    // What a player still holds is played to its end.
     if (!shown.player) ended(`Nobody publishes ${label(shown.wanted)} at the moment. It starts here when someone does.`);
   } else if (stream.since !== shown.since || (root.dataset.state === "ended" && !shown.player)) {
     play(stream);
@@ -125,10 +126,11 @@ function showTotals() {
   byId("version").textContent = `streammill ${server.version}`;
   byId("obs-server").value = rtmp("live");
   byId("ffmpeg-line").textContent = [
-    "ffmpeg -re -f lavfi -i testsrc2=size=1280x720:rate=30 \\",
-    "  -f lavfi -i sine=frequency=440:sample_rate=48000 \\",
-    "  -c:v libx264 -preset veryfast -tune zerolatency -pix_fmt yuv420p -g 60 \\",
-    `  -c:a aac -f flv ${rtmp("live/test")}`,
+    "ffmpeg -re -f lavfi -i testsrc2=s=1280x720:r=30 \\",
+    "  -f lavfi -i sine=r=48000 \\",
+    "  -c:v libx264 -preset veryfast -g 60 \\",
+    "  -pix_fmt yuv420p -c:a aac \\",
+    `  -f flv ${rtmp("live/test")}`,
   ].join("\n");
 }
 
@@ -256,7 +258,7 @@ async function play(stream) {
   video.muted = video.muted || !navigator.userActivation?.hasBeenActive;
   video.play().catch(() => {
     // Browsers that forbid even silent playback wait for the viewer's own click on the controls.
-    if (shown.player === ticket && video.paused) say("loading", "Press play to start.", false);
+    if (shown.player === ticket && video.paused) state("blocked");
   });
 }
 

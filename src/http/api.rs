@@ -201,7 +201,7 @@ fn describe(site: &Site, stream: &StreamSnapshot, pipelines: &[PipelineStatus]) 
         subscribers: stream.subscribers.len(),
         viewers: viewers(site, stream),
         bytes_in: live.map_or(0, |live| live.bytes_in),
-        bytes_out: rates.bytes_out + site.audience().bytes_out(key),
+        bytes_out: rates.bytes_out,
         bitrate_in: rates.bits_in,
         bitrate_out: rates.bits_out,
         bitrate_video: rates.video_bits,

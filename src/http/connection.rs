@@ -111,13 +111,13 @@ where
 }
 
 /// A socket that is given up when its peer takes nothing for [`STALL_TIMEOUT`].
-struct Impatient {
-    socket: TcpStream,
+struct Impatient<S> {
+    socket: S,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Impatient {
-    fn new(socket: TcpStream) -> Self {
+impl<S> Impatient<S> {
+    fn new(socket: S) -> Self {
         Self { socket, stalled: None }
     }
 
@@ -133,13 +133,13 @@ impl Impatient {
     }
 }
 
-impl AsyncRead for Impatient {
+impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_read(cx, buffer)
     }
 }
 
-impl AsyncWrite for Impatient {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.judge(cx, outcome)
@@ -164,5 +164,57 @@ impl AsyncWrite for Impatient {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::Instant,
+    };
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
+        let (server, mut client) = duplex(16);
+        let mut server = Impatient::new(server);
+        server.write_all(&[0; 16]).await.unwrap();
+        let began = Instant::now();
+        let reads = async {
+            for _ in 0..3 {
+                sleep(STALL_TIMEOUT / 2).await;
+                client.read_exact(&mut [0; 4]).await.unwrap();
+            }
+        };
+        let (written, ()) = tokio::join!(server.write_all(&[0; 12]), reads);
+        written.unwrap();
+        assert_eq!(began.elapsed(), STALL_TIMEOUT * 3 / 2);
+
+        let gave_up = server.write_all(&[0; 16]).await.unwrap_err();
+        assert_eq!(gave_up.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed(), STALL_TIMEOUT * 5 / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_asks_for_nothing_is_hung_up_on() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stop = Stop::default();
+        let answers = |_| warp::any().map(|| Response::new(bytes::Bytes::new().into()));
+        let accept = accept(listener, answers, Arc::new(Semaphore::new(1)), stop.clone());
+        stop.tasks.spawn(accept);
+        client.write_all(b"GET / HTTP/1.1\r\nHost:").await.unwrap();
+        let began = Instant::now();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert!(
+            began.elapsed() >= HEAD_TIMEOUT,
+            "hung up on after {:?}",
+            began.elapsed()
+        );
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Rates {
     pub(super) video_bits: u64,
     /// The audio among them.
     pub(super) audio_bits: u64,
-    /// Bits sent a second, to RTMP and FLV viewers and pipelines.
+    /// Bits sent a second, to viewers and pipelines.
     pub(super) bits_out: u64,
     /// Pictures received a second.
     pub(super) frames: f64,
@@ -45,6 +45,8 @@ struct Series {
     bytes_out: u64,
     /// What each subscriber had been sent when it was last looked at.
     sent: HashMap<SubscriberId, u64>,
+    /// What the HLS viewers had.
+    sent_by_hls: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +60,8 @@ struct Sample {
 }
 
 impl Meter {
-    /// Notes where the counters stand.
-    pub(super) fn sample(&mut self, now: Instant, streams: &[StreamSnapshot]) {
+    /// Notes where the counters stand. `sent_by_hls` knows what a stream's HLS viewers were sent; it may start over.
+    pub(super) fn sample(&mut self, now: Instant, streams: &[StreamSnapshot], sent_by_hls: impl Fn(&StreamKey) -> u64) {
         let is_live = |key: &StreamKey| {
             let at = streams.binary_search_by(|stream| stream.key.cmp(key));
             at.is_ok_and(|index| streams[index].live.is_some())
@@ -72,7 +74,7 @@ impl Meter {
             if series.publication != live.id {
                 *series = fresh();
             }
-            let bytes_out = series.count_out(stream);
+            let bytes_out = series.count_out(stream, sent_by_hls(&stream.key));
             series.samples.push_back(Sample {
                 at: now,
                 bytes_in: live.bytes_in,
@@ -112,10 +114,16 @@ impl Series {
             samples: VecDeque::from([nothing]),
             bytes_out: 0,
             sent: HashMap::new(),
+            sent_by_hls: 0,
         }
     }
 
-    fn count_out(&mut self, stream: &StreamSnapshot) -> u64 {
+    fn count_out(&mut self, stream: &StreamSnapshot, sent_by_hls: u64) -> u64 {
+        self.bytes_out += match sent_by_hls.checked_sub(self.sent_by_hls) {
+            Some(grown) => grown,
+            None => sent_by_hls,
+        };
+        self.sent_by_hls = sent_by_hls;
         let before = std::mem::take(&mut self.sent);
         for subscriber in &stream.subscribers {
             let known = before.get(&subscriber.id).copied().unwrap_or(0);
@@ -206,6 +214,7 @@ mod tests {
             meter.sample(
                 start + Duration::from_secs(second),
                 &stream(second, &[(1, 500 * second)]),
+                |_| 0,
             );
         }
         let rates = meter.rates(&key());
@@ -217,24 +226,33 @@ mod tests {
     #[test]
     fn the_first_look_at_a_stream_gives_its_average_so_far() {
         let (mut meter, start) = (Meter::default(), Instant::now() + Duration::from_secs(3600));
-        meter.sample(start, &stream(5, &[]));
+        meter.sample(start, &stream(5, &[]), |_| 0);
         assert_eq!(meter.rates(&key()).bits_in, 8000);
     }
 
     #[test]
     fn what_was_sent_to_viewers_who_left_stays_counted() {
         let (mut meter, start) = (Meter::default(), Instant::now() + Duration::from_secs(3600));
-        meter.sample(start, &stream(1, &[(1, 100), (2, 50)]));
-        meter.sample(start + PERIOD, &stream(2, &[(2, 60)]));
-        meter.sample(start + 2 * PERIOD, &stream(3, &[(2, 60), (3, 5)]));
+        meter.sample(start, &stream(1, &[(1, 100), (2, 50)]), |_| 0);
+        meter.sample(start + PERIOD, &stream(2, &[(2, 60)]), |_| 0);
+        meter.sample(start + 2 * PERIOD, &stream(3, &[(2, 60), (3, 5)]), |_| 0);
         assert_eq!(meter.rates(&key()).bytes_out, 165);
+    }
+
+    #[test]
+    fn what_went_out_by_hls_counts_too_even_when_its_count_starts_over() {
+        let (mut meter, start) = (Meter::default(), Instant::now() + Duration::from_secs(3600));
+        for (second, sent) in [(0, 100), (1, 150), (2, 30)] {
+            meter.sample(start + second * PERIOD, &stream(1, &[]), |_| sent);
+        }
+        assert_eq!(meter.rates(&key()).bytes_out, 180);
     }
 
     #[test]
     fn a_stream_that_ended_is_forgotten() {
         let (mut meter, now) = (Meter::default(), Instant::now() + Duration::from_secs(3600));
-        meter.sample(now, &stream(1, &[]));
-        meter.sample(now, &[]);
+        meter.sample(now, &stream(1, &[]), |_| 0);
+        meter.sample(now, &[], |_| 0);
         assert!(meter.streams.is_empty());
     }
 }

@@ -117,8 +117,10 @@ pub async fn serve(listeners: Vec<TcpListener>, site: Arc<Site>, stop: Stop) {
     let mut ticks = interval(meter::PERIOD);
     while stop.connections.run_until_cancelled(ticks.tick()).await.is_some() {
         let now = Instant::now();
-        site.meter().sample(now, &site.hub.streams());
-        site.audience().forget(now);
+        let streams = site.hub.streams();
+        let mut audience = site.audience();
+        site.meter().sample(now, &streams, |key| audience.bytes_out(key));
+        audience.forget(now);
     }
 }
 

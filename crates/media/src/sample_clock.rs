@@ -1,6 +1,6 @@
 //! Audio times counted in samples.
 //!
-//! A frame of 1024 samples at 44.1 kHz lasts 23.22 ms; a sender that counts milliseconds stamps 0, 23, 46, 70. Muxers
+//! A frame of 1024 samples at 44.1 kHz lasts 23.22 ms; a sender that counts milliseconds stamps 0, 23, 46, 69, 92. Muxers
 //! turn those into frame durations of 1014 and 1058 samples, which players render as tiny gaps and overlaps. This clock
 //! counts samples from the first stamp instead and listens to the stamps only to notice that sound is missing.
 

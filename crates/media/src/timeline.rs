@@ -1,10 +1,4 @@
-//! One timeline per stream, from the sender's 32-bit millisecond stamps.
-//!
-//! RTMP timestamps wrap every 49.7 days, start where the sender likes, step back a little when tracks are interleaved
-//! carelessly, and jump when an encoder restarts, its machine sleeps, or a relay switches sources. Every consumer behind
-//! the hub (muxers above all) wants one thing: decoding times that never fall and keep sound and picture together. This
-//! type decides that once, from the stamps alone; it reads no clock, so it cannot tell a stalled network from a pause.
-//! `docs/time.md` gives the reasons.
+//! One timeline per stream, from the sender's 32-bit millisecond stamps. `docs/time.md` gives the reasons.
 
 use crate::{FrameRole, MediaKind, MediaTime, TrackId};
 
@@ -13,7 +7,12 @@ const DEFAULT_STEP_MS: i64 = 20;
 /// A longer distance between two frames of a track is a pause, not a frame duration.
 const MAX_STEP_MS: i64 = 1_000;
 
-/// Turns RTMP timestamps into times of one stream. See the [module](self) and `docs/time.md`.
+/// Turns RTMP timestamps into times of one stream.
+///
+/// RTMP timestamps wrap every 49.7 days, start where the sender likes, step back a little when tracks are interleaved
+/// carelessly, and jump when an encoder restarts, its machine sleeps, or a relay switches sources. Every consumer behind
+/// the hub (muxers above all) wants one thing: decoding times that never fall and keep sound and picture together. This
+/// type decides that once, from the stamps alone; it reads no clock, so it cannot tell a stalled network from a pause.
 ///
 /// All sums are made modulo 2³², in which a wrap is no event: the time nearest to the newest frame is taken.
 #[derive(Clone, Debug)]

@@ -162,14 +162,12 @@ fn has_chroma_fields(profile: u8) -> bool {
 
 struct Chroma {
     format: u8,
-    separate_planes: bool,
     bit_depth: u8,
 }
 
 impl Chroma {
     const DEFAULT: Self = Self {
         format: 1,
-        separate_planes: false,
         bit_depth: 8,
     };
 
@@ -178,7 +176,9 @@ impl Chroma {
         if format > 3 {
             return Err(bits.invalid("chroma_format_idc", format));
         }
-        let separate_planes = format == 3 && bits.flag("separate_colour_plane_flag")?;
+        if format == 3 {
+            bits.flag("separate_colour_plane_flag")?;
+        }
         let luma = bits.ue("bit_depth_luma_minus8")?;
         if luma > 6 {
             return Err(bits.invalid("bit_depth_luma_minus8", luma));
@@ -194,17 +194,16 @@ impl Chroma {
         }
         Ok(Self {
             format: format as u8,
-            separate_planes,
             bit_depth: 8 + luma as u8,
         })
     }
 
-    /// `CropUnitX` and `CropUnitY` of a frame (7-19 … 7-22): luma samples per chroma sample.
+    /// `CropUnitX` and `CropUnitY` of a progressive frame (7-19 … 7-22): luma samples per chroma sample, and 1 where
+    /// there is no chroma or its planes are coded like luma.
     fn crop_units(&self) -> (u32, u32) {
         match self.format {
             1 => (2, 2),
             2 => (2, 1),
-            3 if !self.separate_planes => (1, 1),
             _ => (1, 1),
         }
     }

@@ -370,7 +370,10 @@ impl Model {
 }
 
 fn lowest_terms(a: u64, b: u64) -> (u32, u32) {
-    let divisor = (1..=a.min(b)).rev().find(|d| a % d == 0 && b % d == 0).unwrap();
+    let divisor = (1..=a.min(b))
+        .rev()
+        .find(|d| a.is_multiple_of(*d) && b.is_multiple_of(*d))
+        .unwrap();
     ((a / divisor) as u32, (b / divisor) as u32)
 }
 

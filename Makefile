@@ -1,0 +1,36 @@
+# The recipes developers and CI share. `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help run check test fuzz fuzz-smoke bench load tools
+
+PROFILE ?= dev
+CONFIG ?= config/demo.toml
+
+help: ## list these recipes
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: ## install what is missing, build, serve with a demo source (CONFIG=file, PROFILE=release)
+	@scripts/run "$(PROFILE)" "$(CONFIG)"
+
+check: ## formatting, lints, documentation, dependency rules
+	@scripts/check
+
+test: ## install what the tests need, run every test
+	@scripts/test
+
+fuzz: ## coverage-guided fuzzing, every target for SECONDS=60 (needs nightly)
+	@scripts/fuzz "$(or $(SECONDS),60)"
+
+fuzz-smoke: ## a few seconds of every fuzz target, where nightly is installed
+	@scripts/fuzz "$(or $(SECONDS),5)"
+
+bench: ## the benchmarks: chunks, AMF, hub fan-out
+	@scripts/install-packages run
+	cargo bench --workspace
+
+load: ## publishers and players over loopback (ARGS="--help" lists the figures one can choose)
+	@scripts/load $(ARGS)
+
+tools: ## install the cargo tools that check and test use
+	@scripts/install-tool cargo-nextest
+	@scripts/install-tool cargo-deny

@@ -1,0 +1,63 @@
+//! The RTMP front end: sockets and tasks around [`streammill_rtmp`]'s sessions.
+//!
+//! A [`listener`] accepts; each [`connection`] is one task that owns its socket and its session and moves bytes between
+//! them; [`publish`] and [`play`] connect the session's streams with the hub. What the protocol means is decided in the
+//! session, who may do what in the hub: this layer only carries.
+
+mod connection;
+mod listener;
+mod outbox;
+mod play;
+mod publish;
+
+use std::time::Duration;
+
+use crate::{
+    config::{self, App},
+    hub::Hub,
+};
+
+pub use listener::{BindError, Listener};
+
+/// What every connection is given.
+#[derive(Debug)]
+pub struct Context {
+    /// Where streams meet.
+    pub hub: Hub,
+    /// The applications by name, each with the defaults filled in.
+    pub apps: std::collections::BTreeMap<String, App>,
+    /// Limits and times.
+    pub settings: Settings,
+}
+
+/// Limits and times of the front end.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Chunk size of what is sent, bytes.
+    pub chunk_size: u32,
+    /// Largest message accepted, bytes.
+    pub max_message: usize,
+    /// Acknowledgement window asked of peers, bytes.
+    pub ack_window: u32,
+    /// Time for handshake and connect, and longest time without progress of a write.
+    pub timeout: Duration,
+    /// Silence after which a peer is pinged, and again until it is dropped.
+    pub ping: Duration,
+    /// Most connections at a time.
+    pub max_connections: usize,
+}
+
+impl From<&config::Rtmp> for Settings {
+    /// Sizes that the protocol cannot express are held at its bounds; the configuration refuses them before.
+    fn from(config: &config::Rtmp) -> Self {
+        let u32_of = |size: config::Size| u32::try_from(size.0).unwrap_or(u32::MAX);
+        Self {
+            chunk_size: u32_of(config.chunk_size),
+            max_message: usize::try_from(config.max_message.0).unwrap_or(usize::MAX),
+            ack_window: u32_of(config.ack_window),
+            timeout: config.timeout.0,
+            ping: config.ping.0,
+            max_connections: config.max_connections,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Publishing: from a session's publish request to frames in the hub.
+
+use std::net::SocketAddr;
+
+use streammill_rtmp::{MessageStreamId, PublishRequest, Rejection};
+use tracing::info;
+
+use super::Context;
+use crate::hub::{Door, Origin, StreamKey};
+
+/// One message stream that publishes.
+#[derive(Debug)]
+pub(super) struct Publish {
+    pub(super) stream: MessageStreamId,
+    pub(super) door: Door,
+}
+
+impl Publish {
+    /// Claims the name that is asked for, or says why not.
+    pub(super) fn admit(
+        context: &Context,
+        app: &str,
+        request: &PublishRequest,
+        peer: SocketAddr,
+        software: &str,
+    ) -> Result<Self, Rejection> {
+        let refuse = |error: &dyn std::fmt::Display| Rejection::new("NetStream.Publish.BadName", &error.to_string());
+        let key = StreamKey::new(app, &request.name).map_err(|error| refuse(&error))?;
+        let origin = Origin::Rtmp {
+            peer,
+            software: software.to_owned(),
+        };
+        let publication = context.hub.claim(key, origin).map_err(|error| refuse(&error))?;
+        info!(stream = %publication.key(), software, "publishing");
+        Ok(Self {
+            stream: request.stream,
+            door: Door::new(publication),
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! The server: puts the parts together in order, and takes them apart in order.
+
+#![allow(clippy::print_stdout, reason = "the addresses are what the user asked for")]
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use anyhow::Context as _;
+use streammill_media::MediaTime;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Semaphore,
+};
+use tracing::{debug, info, warn};
+
+use crate::{
+    config::{App, Config},
+    http,
+    hub::{self, Hub},
+    output::hls,
+    rtmp,
+    shutdown::Stages,
+};
+
+/// Serves until a signal comes. True if everything stopped within the deadline.
+///
+/// SIGTERM or SIGINT drains; a second one exits at once.
+pub async fn run(config: Config) -> anyhow::Result<bool> {
+    // Before anything listens: a signal during start must not be lost.
+    let mut signals = Signals::new()?;
+    let deadline = config.shutdown.deadline.0;
+    let server = Server::start(config).await?;
+    server.announce();
+    signals.next().await;
+    info!(seconds = deadline.as_secs(), "stopping; a second signal exits at once");
+    Ok(tokio::select! {
+        stopped = server.stages.stop(deadline) => stopped,
+        () = signals.next() => {
+            warn!("second signal: exiting at once");
+            false
+        }
+    })
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A running server.
+struct Server {
+    stages: Stages,
+    rtmp: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
+}
+
+impl Server {
+    /// Starts the parts: what the others build on first, what lets clients in last.
+    async fn start(config: Config) -> anyhow::Result<Self> {
+        raise_file_limit();
+        let stages = Stages::default();
+        let apps: BTreeMap<String, App> = config
+            .apps
+            .iter()
+            .map(|(name, app)| (name.clone(), app.or(&config.defaults)))
+            .collect();
+
+        let hub = Hub::new(hub::Limits {
+            max_bytes: config.rtmp.max_buffer.0 as usize,
+            max_lag: MediaTime::from_nanos(config.rtmp.max_lag.0.as_nanos() as i64),
+        });
+        let store = hls::Store::new(config.hls.max_total_bytes.0 as usize);
+
+        // All addresses are bound before any is served, so that a server which cannot listen does nothing at all.
+        let mut rtmp_listeners = Vec::new();
+        for address in &config.rtmp.listen {
+            rtmp_listeners.push(rtmp::Listener::bind(*address).await?);
+        }
+        let mut http_listeners = Vec::new();
+        for address in &config.http.listen {
+            let listener = TcpListener::bind(address).await;
+            http_listeners.push(listener.with_context(|| format!("cannot listen on {address}"))?);
+        }
+        let rtmp_addresses: Vec<_> = rtmp_listeners.iter().map(rtmp::Listener::address).collect();
+        let http_addresses = http_listeners
+            .iter()
+            .map(TcpListener::local_addr)
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let mut site = http::Site::new(hub.clone(), store.clone());
+        site.rtmp_port = rtmp_addresses.first().map(SocketAddr::port);
+        let with_cache: BTreeMap<_, _> = apps.iter().map(|(name, app)| (name.clone(), app.gop_cache())).collect();
+        site.gop_cache = Box::new(move |key| with_cache.get(key.app()).copied().unwrap_or(true));
+        let stop = http::Stop {
+            accepting: stages.accepting.stop.clone(),
+            connections: stages.connections.stop.clone(),
+            tasks: stages.connections.tasks.clone(),
+        };
+        stages
+            .connections
+            .tasks
+            .spawn(http::serve(http_listeners, Arc::new(site), stop));
+
+        let slots = Arc::new(Semaphore::new(config.rtmp.max_connections.min(Semaphore::MAX_PERMITS)));
+        let context = Arc::new(rtmp::Context {
+            hub,
+            apps,
+            settings: rtmp::Settings::from(&config.rtmp),
+        });
+        for listener in rtmp_listeners {
+            let (accepting, connections) = (stages.accepting.stop.clone(), stages.connections.stop.clone());
+            let tasks = stages.connections.tasks.clone();
+            let run = listener.run(context.clone(), slots.clone(), accepting, connections, tasks);
+            stages.accepting.tasks.spawn(run);
+        }
+        Ok(Self {
+            stages,
+            rtmp: rtmp_addresses,
+            http: http_addresses,
+        })
+    }
+
+    /// One line a listener, for people and for programs that start the server on free ports.
+    fn announce(&self) {
+        for address in &self.rtmp {
+            println!("rtmp listening on rtmp://{address}");
+        }
+        for address in &self.http {
+            println!("http listening on http://{address}");
+        }
+        if let Some(address) = self.http.first() {
+            println!("the page with all streams: http://{address}/");
+        }
+    }
+}
+
+/// A connection is a file descriptor, and the usual limit of 1024 is for programs that have few.
+fn raise_file_limit() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => debug!(limit, "limit of open files raised"),
+        Err(error) => warn!(%error, "cannot raise the limit of open files"),
+    }
+}

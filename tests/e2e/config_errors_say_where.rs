@@ -1,0 +1,64 @@
+//! A mistake in the configuration is reported with its file, its place, its key and the key that was probably meant.
+
+use std::{fs, process::Output};
+
+use crate::harness::{output_of, seconds, streammill};
+
+fn check(config: &str) -> (Output, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("studio.toml");
+    fs::write(&file, config).expect("the configuration is written");
+    let mut command = streammill(&["check", "-c"]);
+    command.arg(&file);
+    let output = output_of(command, seconds(20));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    (output, said)
+}
+
+#[track_caller]
+fn assert_refused(config: &str, words: &[&str]) {
+    let (output, said) = check(config);
+    assert!(!output.status.success(), "accepted: {config}");
+    for word in words.iter().chain(&["studio.toml"]) {
+        assert!(said.contains(word), "{word:?} is not in: {said}");
+    }
+}
+
+#[test]
+fn an_unknown_key_comes_with_its_nearest_neighbour() {
+    assert_refused("[rtmp]\nlistne = [\"127.0.0.1:1935\"]\n", &["listne", "listen"]);
+    assert_refused("[app.live]\n", &["app", "apps"]);
+    assert_refused("[apps.live]\npipelins = [\"hls\"]\n", &["pipelins", "pipelines"]);
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_key() {
+    assert_refused("[http]\nlisten = [\"not an address\"]\n", &["listen"]);
+    assert_refused("[shutdown]\ndeadline = \"soon\"\n", &["deadline"]);
+}
+
+#[test]
+fn a_syntax_error_has_a_line() {
+    assert_refused("[rtmp]\nlisten = [\n", &["2"]);
+}
+
+#[test]
+fn an_unknown_template_is_named() {
+    assert_refused("[apps.live]\npipelines = [\"hsl\"]\n", &["hsl", "hls"]);
+}
+
+#[test]
+fn a_parameter_out_of_bounds_is_named() {
+    let config = "[apps.live]\npipelines = [{ template = \"transcode\", params = { height = 1 }, publish_to = \"small/{name}\" }]\n[apps.small]\n";
+    assert_refused(config, &["height"]);
+}
+
+#[test]
+fn a_right_configuration_is_accepted() {
+    let (output, said) = check("[apps.live]\npipelines = [\"hls\"]\n");
+    assert!(output.status.success(), "{said}");
+}

@@ -1,0 +1,42 @@
+//! GStreamer's rtmp2sink publishes, and its rtmp2src plays until the publisher leaves.
+
+use crate::harness::{Process, Server, assert_decodes, probe, program, seconds};
+
+const FRAMES: usize = 150;
+
+#[test]
+fn rtmp2src_receives_what_rtmp2sink_sent_and_ends_with_it() {
+    let server = Server::start("[apps.live]\n");
+    let file = server.folder().join("played.flv");
+    let file = file.to_str().expect("a path in UTF-8");
+    let url = server.rtmp("live/gst");
+
+    let mut player = Process::start(
+        "the playing gst-launch",
+        program(&format!(
+            "gst-launch-1.0 -e rtmp2src location={url} ! filesink location={file}"
+        )),
+    );
+    let mut publisher = Process::start(
+        "the publishing gst-launch",
+        program(&format!(
+            "gst-launch-1.0 flvmux name=mux streamable=true ! rtmp2sink sync=false location={url} \
+             videotestsrc is-live=true num-buffers={FRAMES} ! video/x-raw,width=320,height=240,framerate=25/1 \
+               ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 bitrate=300 ! h264parse ! mux. \
+             audiotestsrc is-live=true num-buffers=260 samplesperbuffer=1024 ! audio/x-raw,rate=44100,channels=2 \
+               ! voaacenc ! aacparse ! mux."
+        )),
+    );
+    assert!(publisher.wait(seconds(40)).success(), "the publisher failed");
+    assert!(player.wait(seconds(40)).success(), "the player failed");
+
+    let seen = probe(file, 10).expect("the received FLV can be read");
+    assert_eq!(seen.tracks, ["aac 44100", "h264 320x240"]);
+    seen.assert_rises_for(4.0);
+    assert!(
+        seen.video().len() > FRAMES * 3 / 4,
+        "{} frames of {FRAMES}",
+        seen.video().len()
+    );
+    assert_decodes(file, 0, 10);
+}

@@ -1,0 +1,142 @@
+//! The server under test, and a plain HTTP client for it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{Process, poll_until, seconds};
+
+/// A running `streammill serve` with a folder of its own.
+pub(crate) struct Server {
+    process: Process,
+    rtmp: String,
+    http: String,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts with the applications that `config` describes; `{dir}` in it is the server's own folder.
+    pub(crate) fn start(config: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("streammill.toml");
+        // Keys with dots, so that `config` can add others of the same tables on its first lines.
+        let listen = "rtmp.listen = [\"127.0.0.1:0\"]\nhttp.listen = [\"127.0.0.1:0\"]";
+        let body = config.replace("{dir}", folder.path().to_str().expect("a path in UTF-8"));
+        fs::write(&file, format!("{listen}\n{body}\n")).expect("the configuration is written");
+
+        let mut command = streammill(&["serve", "-c"]);
+        command.arg(&file).current_dir(folder.path());
+        let mut process = Process::start("streammill", command);
+        let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
+            let log = process.log();
+            let after = |mark: &str| log.iter().find_map(|line| line.strip_prefix(mark)).map(str::to_owned);
+            let addresses = after("rtmp listening on ").zip(after("http listening on "));
+            assert!(
+                addresses.is_some() || process.is_running(),
+                "the server ended at once: {log:#?}"
+            );
+            addresses
+        });
+        Self {
+            process,
+            rtmp,
+            http,
+            folder,
+        }
+    }
+
+    /// `rtmp://…/app/name`.
+    pub(crate) fn rtmp(&self, stream: &str) -> String {
+        format!("{}/{stream}", self.rtmp)
+    }
+
+    /// `127.0.0.1:port` of the RTMP listener.
+    pub(crate) fn rtmp_address(&self) -> &str {
+        self.rtmp.trim_start_matches("rtmp://")
+    }
+
+    /// `http://…/path`.
+    pub(crate) fn http(&self, path: &str) -> String {
+        format!("{}/{path}", self.http)
+    }
+
+    /// The folder it runs in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.process.log().join("\n")
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        self.process.signal(name);
+    }
+
+    pub(crate) fn wait(&mut self, deadline: Duration) -> ExitStatus {
+        self.process.wait(deadline)
+    }
+
+    /// Files below `folder` of the server's own, sorted by name.
+    pub(crate) fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder().join(folder)).into_iter().flatten();
+        let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        files.sort();
+        files
+    }
+}
+
+/// The binary under test with `arguments`, untouched by settings of the machine it runs on.
+pub(crate) fn streammill(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_streammill"));
+    command
+        .args(arguments)
+        .env("RUST_LOG", "streammill=debug")
+        .env("NO_COLOR", "1");
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("STREAMMILL__")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Status and body of an HTTP resource, `None` where the server does not answer.
+pub(crate) fn get(url: &str) -> Option<(u16, String)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().timeout(seconds(10)).build().ok()?;
+        let response = client.get(url).send().await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    })
+}
+
+/// The media playlists that the multivariant playlist at `path` lists, as URLs; none where there is no such playlist.
+pub(crate) fn media_playlists(server: &Server, path: &str) -> Vec<String> {
+    let Some((200, text)) = get(&server.http(path)) else {
+        return Vec::new();
+    };
+    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let uris = text.lines().filter_map(|line| match line.split_once("URI=\"") {
+        Some((_, rest)) => rest.split('"').next(),
+        None => (!line.starts_with('#') && !line.is_empty()).then_some(line),
+    });
+    uris.map(|uri| match uri.strip_prefix('/') {
+        Some(path) => server.http(path),
+        None => server.http(&format!("{folder}/{uri}")),
+    })
+    .collect()
+}

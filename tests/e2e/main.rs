@@ -1,0 +1,23 @@
+//! The promises of the server as a whole, kept by the binary that ships: one file a promise.
+//!
+//! They make one test program instead of one each, because on a small machine linking twenty programs takes longer
+//! than running them; nextest still runs each test in a process of its own.
+
+mod harness;
+
+mod bad_input_costs_only_its_sender;
+mod browser_plays_the_page;
+mod codec_change_in_mid_stream_works;
+mod config_errors_say_where;
+mod every_shipped_file_is_valid;
+mod ffmpeg_publish_is_read_back_over_rtmp_flv_and_hls;
+mod gstreamer_publishes_and_plays;
+mod late_joiner_starts_at_a_key_frame;
+mod publisher_leaves_players_are_told;
+mod recording_is_finished_and_seekable;
+mod rtmpdump_plays;
+mod second_publisher_is_rejected_and_first_goes_on;
+mod sigterm_drains;
+mod streams_without_audio_or_video_work;
+mod timestamps_that_do_not_start_at_zero_work;
+mod transcode_to_360p_by_configuration;

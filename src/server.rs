@@ -14,7 +14,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    config::{self, App, Config, ConfigError},
+    config::{self, App, Config},
     http,
     hub::{self, Hub},
     output::hls,
@@ -180,7 +180,7 @@ async fn plan(config: &Config) -> anyhow::Result<Plan> {
         for problem in problems {
             warn!("template left out: {problem}");
         }
-        Plan::new(&config, &library).map_err(|problems| ConfigError::Invalid(problems).into())
+        Ok(Plan::new(&config, &library).map_err(|problems| config.invalid(problems))?)
     });
     plan.await.context("loading the templates failed")?
 }

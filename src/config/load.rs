@@ -151,7 +151,7 @@ fn or_hint(hint: Option<String>) -> String {
 }
 
 /// The candidate that was probably meant.
-fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     candidates
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
         .filter(|(likeness, _)| *likeness > 0.75)
@@ -173,7 +173,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn of_file(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+    pub(crate) fn of_file(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let line = error
             .span()
             .map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());

@@ -185,7 +185,7 @@ impl Request {
             Route::Multivariant(key, folder) => hls::multivariant(site, &key, &folder).await,
             Route::HlsFile(key, resource) => {
                 let viewer = Viewer::new(self.peer.ip(), &self.software());
-                hls::file(site, &key, resource, &self.headers, viewer).await
+                hls::file(site, &key, resource, &self.headers, viewer)
             }
             Route::Server => reply::json(&api::server(site)),
             Route::Streams => reply::json(&api::streams(site)),

@@ -14,10 +14,17 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    config::{App, Config},
+    config::{self, App, Config},
     http,
     hub::{self, Hub},
     output::hls,
+    pipeline::{
+        self,
+        conductor::{PipelineSnapshot, Roster, conduct},
+        library::Library,
+        plan::Plan,
+        supervisor::{Destination, Services, State},
+    },
     rtmp,
     shutdown::Stages,
 };
@@ -81,6 +88,7 @@ impl Server {
             .map(|(name, app)| (name.clone(), app.or(&config.defaults)))
             .collect();
 
+        let plan = plan(&config).await?;
         let hub = Hub::new(hub::Limits {
             max_bytes: config.rtmp.max_buffer.0 as usize,
             max_lag: MediaTime::from_nanos(config.rtmp.max_lag.0.as_nanos() as i64),
@@ -107,6 +115,19 @@ impl Server {
         site.rtmp_port = rtmp_addresses.first().map(SocketAddr::port);
         let with_cache: BTreeMap<_, _> = apps.iter().map(|(name, app)| (name.clone(), app.gop_cache())).collect();
         site.gop_cache = Box::new(move |key| with_cache.get(key.app()).copied().unwrap_or(true));
+        let roster = Roster::default();
+        let asked = roster.clone();
+        site.pipelines = Box::new(move || asked.list().into_iter().map(status).collect());
+        let services = Services {
+            hub: hub.clone(),
+            segments: store,
+            hls: hls_settings(&config.hls),
+        };
+        stages
+            .pipelines
+            .tasks
+            .spawn(conduct(plan, services, roster, stages.pipelines.stop.clone()));
+
         let stop = http::Stop {
             accepting: stages.accepting.stop.clone(),
             connections: stages.connections.stop.clone(),
@@ -147,6 +168,50 @@ impl Server {
         if let Some(address) = self.http.first() {
             println!("the page with all streams: http://{address}/");
         }
+    }
+}
+
+/// Starts GStreamer and finds the templates that the configuration asks for. This loads plugins from disk.
+async fn plan(config: &Config) -> anyhow::Result<Plan> {
+    let config = config.clone();
+    let plan = tokio::task::spawn_blocking(move || {
+        pipeline::start()?;
+        let (library, problems) = Library::load(&config.templates.paths);
+        for problem in problems {
+            warn!("template left out: {problem}");
+        }
+        Ok(Plan::new(&config, &library).map_err(|problems| config.invalid(problems))?)
+    });
+    plan.await.context("loading the templates failed")?
+}
+
+fn hls_settings(config: &config::Hls) -> hls::Settings {
+    hls::Settings {
+        playlist_segments: config.playlist_segments,
+        max_bytes: usize::try_from(config.max_stream_bytes.0).unwrap_or(usize::MAX),
+        linger: config.linger.0,
+        ..hls::Settings::default()
+    }
+}
+
+fn status(pipeline: PipelineSnapshot) -> http::PipelineStatus {
+    http::PipelineStatus {
+        template: pipeline.template,
+        stream: pipeline.input,
+        publishes: match pipeline.destination {
+            Destination::Stream(key) => Some(key),
+            Destination::Segments(_) | Destination::Recording { .. } | Destination::None => None,
+        },
+        state: match pipeline.status.state {
+            State::Waiting => "waiting",
+            State::Idle => "idle",
+            State::Running => "running",
+            State::Restarting => "restarting",
+            State::Finishing => "finishing",
+            State::Ended => "ended",
+        },
+        restarts: u64::from(pipeline.status.restarts),
+        message: pipeline.status.last_error,
     }
 }
 

@@ -1,1 +1,20 @@
-//! GStreamer elements.
+//! `millsrc` and `millsink`: GStreamer elements that subscribe to, and publish, streams of a streammill server.
+//!
+//! Inside the server they are the two ends of every pipeline template, fed and emptied by their host through
+//! [`MillSrc::feed`] and [`MillSink::set_outlet`]. Built as a shared library the same elements work in a plain
+//! `gst-launch-1.0`: with `location` set they speak RTMP to a running server by themselves. They carry coded media only;
+//! what is done with it is for the elements between them.
+
+#![deny(missing_docs)]
+
+mod caps;
+mod entry;
+mod feed;
+mod millsink;
+mod millsrc;
+
+pub use caps::{CapsError, caps_of_track, track_of_caps};
+pub use entry::plugin_register_static;
+pub use feed::{Feed, Level, NotTaken};
+pub use millsink::{Delivery, MillSink, Outlet};
+pub use millsrc::MillSrc;

@@ -7,6 +7,7 @@ mod load;
 mod schema;
 mod units;
 
+pub(crate) use load::nearest;
 pub use load::{ConfigError, Problem, load};
 pub use schema::{
     App, Config, Hls, Http, PipelineUse, Record, RecordFormat, Rtmp, Shutdown, Source, TargetPattern, Templates,

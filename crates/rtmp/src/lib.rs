@@ -14,6 +14,8 @@
 
 pub mod amf;
 pub mod chunk;
+#[doc(hidden)]
+pub mod fuzz;
 mod handshake;
 mod ids;
 mod limits;

@@ -1,0 +1,311 @@
+//! The bridge: from a subscription to the feeds of an instance.
+//!
+//! It reads the stream frame by frame, so a change of configuration takes effect exactly where it came; it never blocks
+//! and never queues: what a pipeline does not take stays in the stream's ring until that moves on.
+
+use std::{sync::Arc, time::Duration};
+
+use streammill_media::{Codec, Format, Frame, FrameRole, MediaKind, MediaTime, SampleClock, Track, TrackId};
+use tokio::time::{Instant as Clock, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    instance::{Instance, Report},
+    policy::{Gate, Verdict},
+    template::OnChange,
+};
+use crate::hub::{Event, Hub, Packet, PublicationId, StreamKey, Subscriber};
+
+/// Packets taken from the hub at a time.
+const BATCH: usize = 64;
+/// How often a full queue is looked at, and how long one that does not move is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A stream on its way into pipelines, one after the other.
+#[derive(Debug)]
+pub struct Bridge {
+    subscriber: Subscriber,
+    batch: Vec<Arc<Packet>>,
+    next: usize,
+    tracks: Vec<Track>,
+    dropped: u64,
+}
+
+/// Why a bridge stopped feeding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The publisher left, and all it sent has been fed.
+    Ended,
+    /// It was told to stop.
+    Stopped,
+    /// The tracks are others now; the frames that follow need another instance.
+    Changed,
+    /// The pipeline came to its end by itself.
+    Finished,
+    /// The pipeline failed.
+    Failed(String),
+}
+
+/// What becomes of one frame.
+enum Step {
+    Go,
+    Wait,
+    Leave(Outcome),
+}
+
+impl Bridge {
+    /// Begins to read a publication, and waits until its tracks are known. `None` if it ended before, or was told to stop.
+    pub async fn open(hub: &Hub, subscriber: Subscriber, id: PublicationId, stop: &CancellationToken) -> Option<Self> {
+        let mut subscriber = subscriber;
+        let mut batch = Vec::new();
+        let key = subscriber.key().clone();
+        let started = tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            event = subscriber.next(BATCH, &mut batch) => event,
+            () = gone(hub, &key, id) => return None,
+        };
+        if started != Event::Started || subscriber.publication() != Some(id) {
+            return None;
+        }
+        let mut tracks = subscriber.tracks()?;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return None,
+            _ = tracks.wait_for(|tracks| tracks.settled) => {}
+            // A publication that ends before it has settled is read to its end with what is known.
+            () = gone(hub, &key, id) => {}
+        }
+        let settled = tracks.borrow().clone();
+        let first_of_each = |kind| {
+            settled
+                .tracks
+                .iter()
+                .find(move |track| track.kind() == kind && track.id == TrackId(0))
+        };
+        Some(Self {
+            subscriber,
+            batch,
+            next: 0,
+            tracks: [MediaKind::Audio, MediaKind::Video]
+                .into_iter()
+                .filter_map(first_of_each)
+                .cloned()
+                .collect(),
+            dropped: 0,
+        })
+    }
+
+    /// The tracks of the frames to come.
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// Frames that pipelines were too slow for.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Feeds an instance for as long as it is the right one.
+    pub async fn feed(&mut self, instance: &mut Instance, on_change: OnChange, stop: &CancellationToken) -> Outcome {
+        let mut feeding = Feeding::new(self.tracks.iter().any(|track| track.kind() == MediaKind::Video));
+        let mut waits_since = None;
+        loop {
+            while let Some(packet) = self.batch.get(self.next) {
+                let patience = waits_since.is_none_or(|since: Clock| since.elapsed() < PATIENCE);
+                match feeding.step(&packet.frame, &mut self.tracks, instance, on_change, patience) {
+                    Step::Go => {}
+                    Step::Wait => {
+                        waits_since.get_or_insert_with(Clock::now);
+                        tokio::select! {
+                            biased;
+                            () = stop.cancelled() => return Outcome::Stopped,
+                            report = instance.report() => return outcome_of(report),
+                            () = sleep(LOOK_AGAIN) => continue,
+                        }
+                    }
+                    Step::Leave(outcome) => {
+                        self.next += 1;
+                        self.dropped += feeding.dropped;
+                        return outcome;
+                    }
+                }
+                waits_since = None;
+                self.subscriber.sent(packet.frame.tag.len() as u64);
+                self.next += 1;
+            }
+            self.batch.clear();
+            self.next = 0;
+            self.dropped += std::mem::take(&mut feeding.dropped);
+            let event = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Outcome::Stopped,
+                report = instance.report() => return outcome_of(report),
+                event = self.subscriber.next(BATCH, &mut self.batch) => event,
+            };
+            match event {
+                Event::Packets | Event::Started => {}
+                Event::Ended => return Outcome::Ended,
+            }
+        }
+    }
+
+    /// Reads on without a pipeline until the tracks change.
+    pub async fn pass(&mut self, stop: &CancellationToken) -> Outcome {
+        loop {
+            while let Some(packet) = self.batch.get(self.next) {
+                self.next += 1;
+                if adopt(&packet.frame, &mut self.tracks).is_some() {
+                    return Outcome::Changed;
+                }
+            }
+            self.batch.clear();
+            self.next = 0;
+            let event = tokio::select! {
+                () = stop.cancelled() => return Outcome::Stopped,
+                event = self.subscriber.next(BATCH, &mut self.batch) => event,
+            };
+            if event == Event::Ended {
+                return Outcome::Ended;
+            }
+        }
+    }
+}
+
+/// Waits until a publication is over.
+async fn gone(hub: &Hub, key: &StreamKey, id: PublicationId) {
+    let mut changes = hub.changes();
+    while hub
+        .stream(key)
+        .and_then(|stream| stream.live)
+        .is_some_and(|live| live.id == id)
+    {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn outcome_of(report: Report) -> Outcome {
+    match report {
+        Report::End => Outcome::Finished,
+        Report::Failure(reason) => Outcome::Failed(reason),
+    }
+}
+
+/// What is remembered while one instance is fed.
+struct Feeding {
+    gate: Gate,
+    clock: Option<SampleClock>,
+    dropped: u64,
+}
+
+impl Feeding {
+    fn new(has_video: bool) -> Self {
+        Self {
+            gate: Gate::new(has_video),
+            clock: None,
+            dropped: 0,
+        }
+    }
+
+    fn step(
+        &mut self,
+        frame: &Frame,
+        tracks: &mut Vec<Track>,
+        instance: &Instance,
+        on_change: OnChange,
+        patience: bool,
+    ) -> Step {
+        if frame.track != TrackId(0) {
+            return Step::Go;
+        }
+        let Some(feed) = instance.feed(frame.kind) else {
+            // A kind that was not there when the instance was built.
+            return match adopt(frame, tracks) {
+                Some(_) => Step::Leave(Outcome::Changed),
+                None => Step::Go,
+            };
+        };
+        if frame.role != FrameRole::Coded {
+            let Some(track) = adopt(frame, tracks) else {
+                return Step::Go;
+            };
+            if on_change == OnChange::Rotate {
+                return Step::Leave(Outcome::Changed);
+            }
+            feed.start(track);
+            match frame.kind {
+                MediaKind::Video => self.gate.require_key(),
+                _ => self.clock = None,
+            }
+            return Step::Go;
+        }
+        match self
+            .gate
+            .admit(frame.kind, frame.key, frame.dts, feed.level(), patience)
+        {
+            Verdict::Push => {}
+            Verdict::Wait => return Step::Wait,
+            Verdict::Skip => return Step::Go,
+            Verdict::Drop => {
+                self.dropped += 1;
+                return Step::Go;
+            }
+            Verdict::Stalled => {
+                let kind = frame.kind;
+                return Step::Leave(Outcome::Failed(
+                    format!("it has taken no {kind:?} for too long").to_lowercase(),
+                ));
+            }
+        }
+        let (dts, pts) = self.times(frame, tracks);
+        match feed.push_data(frame.data(), frame.key, dts, pts) {
+            Ok(()) => Step::Go,
+            Err(error) => Step::Leave(Outcome::Failed(error.to_string())),
+        }
+    }
+
+    /// RTMP's milliseconds are too coarse for sound: muxers would write frames of uneven length.
+    fn times(&mut self, frame: &Frame, tracks: &[Track]) -> (MediaTime, MediaTime) {
+        let audio = tracks.iter().find_map(|track| match track.format {
+            Format::Audio(format) => Some(format),
+            Format::Video(_) => None,
+        });
+        match audio.filter(|_| frame.kind == MediaKind::Audio) {
+            Some(format) => {
+                let clock = self.clock.get_or_insert_with(|| SampleClock::new(&format));
+                let time = clock.retime(frame.pts).time;
+                (time, time)
+            }
+            None => (frame.dts, frame.pts),
+        }
+    }
+}
+
+/// Takes note of a decoder configuration. Answers with the track if it is another one than before.
+fn adopt<'a>(frame: &Frame, tracks: &'a mut Vec<Track>) -> Option<&'a Track> {
+    if frame.role != FrameRole::Config || frame.track != TrackId(0) {
+        return None;
+    }
+    let codec = match frame.kind {
+        MediaKind::Video => Codec::H264,
+        MediaKind::Audio => Codec::Aac,
+        MediaKind::Data => return None,
+    };
+    // One that cannot be read is relayed by the hub as it is; a pipeline stays with what it has.
+    let track = Track::from_config(frame.track, codec, frame.data()).ok()?;
+    let known = tracks.iter().position(|known| known.kind() == frame.kind);
+    match known {
+        Some(at) if tracks[at] == track => None,
+        Some(at) => {
+            tracks[at] = track;
+            tracks.get(at)
+        }
+        None => {
+            tracks.push(track);
+            tracks.last()
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Instances: a template's elements, made and running.
+//!
+//! An instance is built from the tracks that a stream really has, is fed, comes to its end, and is gone; what changes makes
+//! another one. Its state changes may take as long as a driver likes, so none of them happens on an async worker.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use futures_util::{FutureExt, StreamExt};
+use gst::prelude::*;
+use gststreammill::{Feed, MillSink, MillSrc, Outlet};
+use streammill_media::{MediaKind, Track};
+use tokio::time::timeout;
+
+use super::{
+    assembly::{Chosen, launch_text},
+    encoder::{Encoder, NoEncoder, Role, pictures},
+    packages,
+    params::Values,
+    set::{self, SetError},
+    template::{Launch, Output, Template},
+};
+
+/// What an instance is made from.
+pub struct Recipe<'a> {
+    /// The template.
+    pub template: &'a Template,
+    /// Its parameters.
+    pub values: &'a Values,
+    /// The tracks that will be fed; none for a source.
+    pub tracks: &'a [Track],
+    /// The file it writes.
+    pub file: Option<&'a Path>,
+    /// Who takes what arrives at `out`.
+    pub outlet: Option<Outlet>,
+}
+
+/// A pipeline that runs, or is about to.
+#[derive(Debug)]
+pub struct Instance {
+    pipeline: gst::Pipeline,
+    feeds: BTreeMap<MediaKind, Feed>,
+    messages: gst::bus::BusStream,
+}
+
+/// What an instance reports by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// All that was fed has been worked on.
+    End,
+    /// It cannot go on.
+    Failure(String),
+}
+
+impl Instance {
+    /// Makes the elements and sets them. Loads plugins from disk, so it is not for async workers.
+    pub fn build(recipe: &Recipe<'_>) -> Result<Self, BuildError> {
+        let Recipe {
+            template,
+            values,
+            tracks,
+            ..
+        } = recipe;
+        let launch = template.launch(values);
+        let kinds: Vec<_> = tracks.iter().map(Track::kind).collect();
+        let chosen = choose_encoders(template)?;
+        let text = launch_text(launch, &kinds, &chosen).ok_or(BuildError::NothingToDo)?;
+        let bin = parse(&text)?;
+        for (name, role) in &template.encoders {
+            if let Some(element) = bin.by_name(name) {
+                set_encoder(&element, chosen[name.as_str()], role, values)?;
+            }
+        }
+        for (name, param) in &template.params {
+            for target in &param.sets.0 {
+                match set::set(&bin, target, &values[name], param.unit) {
+                    Some(result) => result?,
+                    None if is_whole(template, launch, &kinds) => {
+                        return Err(BuildError::NoSuchTarget {
+                            param: name.clone(),
+                            element: target.element.clone(),
+                        });
+                    }
+                    None => {}
+                }
+            }
+        }
+        if template.output == Output::File {
+            let file = bin.by_name("file").ok_or(BuildError::NoFileElement)?;
+            if let Some(path) = recipe.file {
+                let location = super::params::Value::Text(path.to_string_lossy().into_owned());
+                set::set_value(&file, "location", &location, None)?;
+            }
+        }
+        let feeds = start_feeds(&bin, tracks);
+        if let Some(sink) = bin.by_name("out").and_downcast::<MillSink>()
+            && let Some(outlet) = recipe.outlet.clone()
+        {
+            sink.set_outlet(outlet);
+        }
+        let pipeline = gst::Pipeline::new();
+        pipeline.add(&bin).map_err(|_| BuildError::Parse {
+            text: "the elements do not fit into a pipeline".to_owned(),
+        })?;
+        let bus = pipeline.bus().ok_or(BuildError::NoBus)?;
+        let messages = bus.stream();
+        Ok(Self {
+            pipeline,
+            feeds,
+            messages,
+        })
+    }
+
+    /// Starts it. Opens devices and files, so it is not for async workers.
+    pub fn start(&mut self) -> Result<(), String> {
+        let Err(error) = self.pipeline.set_state(gst::State::Playing) else {
+            return Ok(());
+        };
+        // The state change tells that it failed; a message that came before tells why.
+        match self.report().now_or_never() {
+            Some(Report::Failure(reason)) => Err(reason),
+            _ => Err(error.to_string()),
+        }
+    }
+
+    /// The way in for a kind of track.
+    pub fn feed(&self, kind: MediaKind) -> Option<&Feed> {
+        self.feeds.get(&kind)
+    }
+
+    /// Waits for the next report. Cancelling loses nothing.
+    pub async fn report(&mut self) -> Report {
+        while let Some(message) = self.messages.next().await {
+            if let Some(report) = report_of(&message) {
+                return report;
+            }
+        }
+        Report::Failure("its bus is closed".to_owned())
+    }
+
+    /// Lets what is inside come out, for as long as `patience` lasts, then stops.
+    pub async fn finish(mut self, patience: Duration) -> Result<(), String> {
+        if self.feeds.is_empty() {
+            let pipeline = self.pipeline.clone();
+            // A pipeline that takes no event reports no end either, and `patience` ends the wait.
+            let _ = tokio::task::spawn_blocking(move || pipeline.send_event(gst::event::Eos::new())).await;
+        }
+        for feed in self.feeds.values() {
+            feed.end();
+        }
+        let result = match timeout(patience, self.report()).await {
+            Ok(Report::End) => Ok(()),
+            Ok(Report::Failure(reason)) => Err(reason),
+            Err(_) => Err(format!("it did not come to its end within {patience:?}")),
+        };
+        self.stop().await;
+        result
+    }
+
+    /// Stops at once.
+    pub async fn stop(self) {
+        let pipeline = self.pipeline.clone();
+        // Whether elements stop without an error is of no use to anyone; that they have stopped is.
+        let _ = tokio::task::spawn_blocking(move || pipeline.set_state(gst::State::Null)).await;
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if self.pipeline.current_state() == gst::State::Null {
+            return;
+        }
+        // An element must not be freed while it runs, and stopping it may take time that an async worker does not have.
+        let pipeline = self.pipeline.clone();
+        std::thread::spawn(move || pipeline.set_state(gst::State::Null));
+    }
+}
+
+fn choose_encoders(template: &Template) -> Result<Chosen, NoEncoder> {
+    let is_present = |element: &str| gst::ElementFactory::find(element).is_some();
+    let choice = |(name, role): (&String, &Role)| Ok((name.clone(), Encoder::choose(role.codec, is_present)?));
+    template.encoders.iter().map(choice).collect()
+}
+
+fn parse(text: &str) -> Result<gst::Bin, BuildError> {
+    let mut context = gst::ParseContext::new();
+    let bin = gst::parse::bin_from_description_full(text, false, Some(&mut context), gst::ParseFlags::FATAL_ERRORS);
+    let bin = bin.map_err(|error| match error.kind::<gst::ParseError>() {
+        Some(gst::ParseError::NoSuchElement) => {
+            let missing = context.missing_elements();
+            BuildError::MissingElements {
+                hint: packages::hint(missing.iter().map(String::as_str)),
+                elements: missing.join(", "),
+            }
+        }
+        _ => BuildError::Parse {
+            text: error.message().to_owned(),
+        },
+    })?;
+    bin.downcast().map_err(|_| BuildError::Parse {
+        text: "the elements make no bin".to_owned(),
+    })
+}
+
+fn set_encoder(element: &gst::Element, encoder: &Encoder, role: &Role, values: &Values) -> Result<(), SetError> {
+    for (name, text) in encoder.settings(role.tune) {
+        set::set_constant(element, name, text)?;
+    }
+    if let Some(bitrate) = role.bitrate(values) {
+        let (name, unit) = encoder.bitrate();
+        set::set_value(element, name, &bitrate, Some(unit))?;
+    }
+    if let (Some(interval), Some(name)) = (role.keyframe_interval(values), encoder.gop()) {
+        set_gop_for_each_frame_rate(element, name, interval)?;
+    }
+    Ok(())
+}
+
+/// Encoders count pictures between key frames where a template says seconds, and how many pictures those are is known
+/// when the caps come, a moment before the encoder reads the property.
+fn set_gop_for_each_frame_rate(element: &gst::Element, name: &'static str, interval: Duration) -> Result<(), SetError> {
+    let count = move |rate| super::params::Value::Int(pictures(interval, rate).into());
+    set::set_value(element, name, &count(None), None)?;
+    let Some(pad) = element.static_pad("sink") else {
+        return Ok(());
+    };
+    let encoder = element.downgrade();
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+        if let Some(encoder) = encoder.upgrade()
+            && let Some(gst::EventView::Caps(caps)) = info.event().map(|event| event.view())
+            && let Some(structure) = caps.caps().structure(0)
+            && let Ok(rate) = structure.get::<gst::Fraction>("framerate")
+        {
+            let rate = u32::try_from(rate.numer()).ok().zip(u32::try_from(rate.denom()).ok());
+            // The property took such a value above; one out of its range leaves that in place.
+            let _ = set::set_value(&encoder, name, &count(rate), None);
+        }
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+/// Whether every fragment of the template is in use, so that every element a parameter names has to be there.
+fn is_whole(template: &Template, launch: &Launch, kinds: &[MediaKind]) -> bool {
+    let uses = |kind| launch.track(kind).is_none() || kinds.contains(&kind);
+    template.variants.is_empty() && uses(MediaKind::Video) && uses(MediaKind::Audio)
+}
+
+fn start_feeds(bin: &gst::Bin, tracks: &[Track]) -> BTreeMap<MediaKind, Feed> {
+    let Some(source) = bin.by_name("in").and_downcast::<MillSrc>() else {
+        return BTreeMap::new();
+    };
+    // Live aggregators give up waiting by this machine's clock, and a stream's times are not by this machine's clock:
+    // after a pause of the publisher every fragment would be cut short.
+    source.set_property("is-live", false);
+    let mut feeds = BTreeMap::new();
+    for track in tracks {
+        if let Some(feed) = source.feed(track.kind()) {
+            feed.start(track);
+            feeds.insert(track.kind(), feed);
+        }
+    }
+    feeds
+}
+
+fn report_of(message: &gst::Message) -> Option<Report> {
+    let source = || {
+        message
+            .src()
+            .map_or_else(String::new, |source| format!("{}: ", source.name()))
+    };
+    match message.view() {
+        gst::MessageView::Eos(_) => Some(Report::End),
+        gst::MessageView::Error(error) => {
+            let mut text = format!("{}{}", source(), error.error());
+            // The first line is where in GStreamer's sources it was found; the rest is what happened.
+            if let Some(detail) = error.debug().as_ref().and_then(|debug| debug.split_once('\n')) {
+                text.push_str(&format!(" ({})", detail.1.trim()));
+            }
+            Some(Report::Failure(text))
+        }
+        gst::MessageView::Warning(warning) => {
+            tracing::warn!("{}{}", source(), warning.error());
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Why an instance cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The template has nothing for the tracks of the stream.
+    #[error("the stream has no track that the template works on")]
+    NothingToDo,
+    /// Elements are not installed.
+    #[error("element {elements} is not installed{hint}")]
+    MissingElements {
+        /// Their names.
+        elements: String,
+        /// What package has them.
+        hint: String,
+    },
+    /// The launch text is wrong.
+    #[error("launch: {text}")]
+    Parse {
+        /// What GStreamer says.
+        text: String,
+    },
+    /// No encoder for a role.
+    #[error(transparent)]
+    NoEncoder(#[from] NoEncoder),
+    /// A value is not accepted by its element.
+    #[error(transparent)]
+    Set(#[from] SetError),
+    /// A parameter names an element that is not there.
+    #[error("params.{param}: there is no element named '{element}'")]
+    NoSuchTarget {
+        /// The parameter.
+        param: String,
+        /// The element it names.
+        element: String,
+    },
+    /// A template that writes a file does not say with what.
+    #[error("output = \"file\" needs an element named 'file'")]
+    NoFileElement,
+    /// GStreamer gave no bus.
+    #[error("the pipeline has no bus")]
+    NoBus,
+}

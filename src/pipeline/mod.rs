@@ -1,0 +1,37 @@
+//! Pipelines: what is done with streams, by templates.
+//!
+//! [`template`] and [`params`] say what there is to do, [`library`] where it comes from, [`plan`] what of it is asked for.
+//! The [`conductor`] runs the plan: it gives every pipeline a [`supervisor`], which builds an [`instance`] and feeds it
+//! through a [`bridge`]; what comes out goes through [`publisher`] to the hub, or through [`segments`] to the packager. This
+//! is the only part of the server that knows GStreamer. It knows no protocol.
+
+pub mod assembly;
+pub mod bridge;
+pub mod clip;
+pub mod conductor;
+pub mod encoder;
+pub mod instance;
+pub mod library;
+pub mod packages;
+pub mod params;
+pub mod plan;
+pub mod policy;
+pub mod publisher;
+pub mod recording;
+pub mod segments;
+pub mod set;
+pub mod supervisor;
+pub mod template;
+pub mod trial;
+
+/// Starts GStreamer and registers the elements that are part of the program. To be called once before anything else here.
+pub fn start() -> Result<(), StartError> {
+    gst::init().map_err(|error| StartError(error.to_string()))?;
+    gststreammill::plugin_register_static().map_err(|error| StartError(error.to_string()))?;
+    gstfmp4::plugin_register_static().map_err(|error| StartError(error.to_string()))
+}
+
+/// GStreamer does not start.
+#[derive(Debug, thiserror::Error)]
+#[error("GStreamer does not start: {0}")]
+pub struct StartError(String);

@@ -1,0 +1,372 @@
+//! The plan: which pipelines the configuration asks for, and which of them have to run for the streams there are.
+//!
+//! All that can be wrong with what was configured is found when the plan is made, before anything runs. What depends on
+//! the streams is a pure function of them.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use super::{
+    library::Library,
+    params::{self, Values},
+    supervisor::{Destination, Input, Job},
+    template::{Output, Template},
+};
+use crate::{
+    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern},
+    hub::{Origin, PublicationId, StreamKey, StreamSnapshot},
+};
+
+/// The template that `record` stands for, and its parameter for the container.
+const RECORDER: (&str, &str) = ("record", "format");
+
+/// What is asked for, with every template found and every value checked.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    apps: BTreeMap<String, Vec<Prepared>>,
+    sources: BTreeMap<String, Job>,
+}
+
+/// A pipeline that runs on every stream of an app.
+#[derive(Clone, Debug)]
+struct Prepared {
+    template: Arc<Template>,
+    values: Values,
+    goes: Goes,
+}
+
+#[derive(Clone, Debug)]
+enum Goes {
+    To(TargetPattern),
+    ToSegments,
+    ToFile { dir: PathBuf, format: RecordFormat },
+    Nowhere,
+}
+
+/// Tells pipelines apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PipelineId {
+    /// The one that runs without a stream under this name.
+    Source(String),
+    /// The one of this number in its app's list, for this publication.
+    Stream(PublicationId, usize),
+}
+
+/// A live stream, as far as it matters here.
+#[derive(Clone, Debug)]
+pub struct LiveStream {
+    /// Its key.
+    pub key: StreamKey,
+    /// Its publication.
+    pub id: PublicationId,
+    /// The streams it was made from, nearest first.
+    pub ancestors: Vec<StreamKey>,
+}
+
+/// A pipeline that is asked for and must not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which one.
+    pub id: PipelineId,
+    /// Why.
+    pub reason: String,
+}
+
+impl LiveStream {
+    /// From what the hub says; `None` if it is not live.
+    pub fn of(stream: &StreamSnapshot) -> Option<Self> {
+        let live = stream.live.as_ref()?;
+        Some(Self {
+            key: stream.key.clone(),
+            id: live.id,
+            ancestors: match &live.origin {
+                Origin::Pipeline { ancestors, .. } => ancestors.clone(),
+                Origin::Rtmp { .. } => Vec::new(),
+            },
+        })
+    }
+}
+
+impl Plan {
+    /// Holds the configuration against the templates there are.
+    pub fn new(config: &Config, library: &Library) -> Result<Self, Vec<Problem>> {
+        let mut plan = Self::default();
+        let mut problems = Vec::new();
+        for (name, app) in &config.apps {
+            let app = app.or(&config.defaults);
+            let mut prepared = Vec::new();
+            for used in app.pipelines() {
+                match Prepared::new(used, library) {
+                    Ok(pipeline) => prepared.push(pipeline),
+                    Err(message) => problems.push(problem(format!("apps.{name}.pipelines"), message)),
+                }
+            }
+            if let Some(record) = &app.record {
+                match Prepared::recorder(record, library) {
+                    Ok(pipeline) => prepared.push(pipeline),
+                    Err(message) => problems.push(problem(format!("apps.{name}.record"), message)),
+                }
+            }
+            plan.apps.insert(name.clone(), prepared);
+        }
+        for (name, source) in &config.sources {
+            match source_job(&source.template, &source.params, &source.publish_to, library) {
+                Ok(job) => {
+                    plan.sources.insert(name.clone(), job);
+                }
+                Err(message) => problems.push(problem(format!("sources.{name}"), message)),
+            }
+        }
+        if problems.is_empty() { Ok(plan) } else { Err(problems) }
+    }
+
+    /// The pipelines that have to run while these streams are live, and those that must not although they are asked for.
+    pub fn desired(&self, live: &[LiveStream]) -> (Vec<(PipelineId, Job)>, Vec<Refusal>) {
+        let sources = self
+            .sources
+            .iter()
+            .map(|(name, job)| (PipelineId::Source(name.clone()), job.clone()));
+        let mut jobs: Vec<_> = sources.collect();
+        let mut refusals = Vec::new();
+        for stream in live {
+            let prepared = self.apps.get(stream.key.app()).into_iter().flatten().enumerate();
+            for (number, pipeline) in prepared {
+                let id = PipelineId::Stream(stream.id, number);
+                match pipeline.job(stream) {
+                    Ok(job) => jobs.push((id, job)),
+                    Err(reason) => refusals.push(Refusal { id, reason }),
+                }
+            }
+        }
+        (jobs, refusals)
+    }
+}
+
+impl Prepared {
+    fn new(used: &PipelineUse, library: &Library) -> Result<Self, String> {
+        let template = find(&used.template, library)?;
+        let name = &template.name;
+        if template.is_source() {
+            return Err(format!("template '{name}' works on no stream; it belongs to [sources]"));
+        }
+        let goes = match (template.output, &used.publish_to) {
+            (Output::Stream, Some(target)) => Goes::To(target.clone()),
+            (Output::Stream, None) => return Err(format!("template '{name}' needs publish_to")),
+            (_, Some(_)) => {
+                return Err(format!(
+                    "template '{name}' publishes no stream; publish_to has no meaning"
+                ));
+            }
+            (Output::Segments, None) => Goes::ToSegments,
+            (Output::File, None) => {
+                return Err(format!(
+                    "template '{name}' writes a file; say where with record = {{ path = … }}"
+                ));
+            }
+            (Output::None, None) => Goes::Nowhere,
+        };
+        let values = params::resolve(&template.params, &used.params).map_err(|error| format!("{name}: {error}"))?;
+        Ok(Self { template, values, goes })
+    }
+
+    fn recorder(record: &Record, library: &Library) -> Result<Self, String> {
+        let (name, format) = RECORDER;
+        let template = find(name, library)?;
+        if template.output != Output::File {
+            return Err(format!("template '{name}' writes no file"));
+        }
+        let given = BTreeMap::from([(
+            format.to_owned(),
+            toml::Value::String(record.format.as_str().to_owned()),
+        )]);
+        let values = params::resolve(&template.params, &given).map_err(|error| format!("{name}: {error}"))?;
+        Ok(Self {
+            template,
+            values,
+            goes: Goes::ToFile {
+                dir: record.path.clone(),
+                format: record.format,
+            },
+        })
+    }
+
+    fn job(&self, stream: &LiveStream) -> Result<Job, String> {
+        let destination = match &self.goes {
+            Goes::To(pattern) => {
+                let target = pattern.resolve(Some(&stream.key)).map_err(|error| error.to_string())?;
+                if target == stream.key || stream.ancestors.contains(&target) {
+                    return Err(format!(
+                        "{} of {} would publish {target}, which {} is made from; it does not run",
+                        self.template.name, stream.key, stream.key
+                    ));
+                }
+                Destination::Stream(target)
+            }
+            Goes::ToSegments => Destination::Segments(stream.key.clone()),
+            Goes::ToFile { dir, format } => Destination::Recording {
+                dir: dir.clone(),
+                format: *format,
+            },
+            Goes::Nowhere => Destination::None,
+        };
+        Ok(Job {
+            template: self.template.clone(),
+            values: self.values.clone(),
+            input: Some(Input {
+                key: stream.key.clone(),
+                id: stream.id,
+                ancestors: stream.ancestors.clone(),
+            }),
+            destination,
+        })
+    }
+}
+
+fn source_job(
+    template: &str,
+    given: &BTreeMap<String, toml::Value>,
+    publish_to: &TargetPattern,
+    library: &Library,
+) -> Result<Job, String> {
+    let template = find(template, library)?;
+    let name = &template.name;
+    if !template.is_source() || template.output != Output::Stream {
+        return Err(format!("template '{name}' is no source: it makes no stream by itself"));
+    }
+    let values = params::resolve(&template.params, given).map_err(|error| format!("{name}: {error}"))?;
+    let target = publish_to.resolve(None).map_err(|error| error.to_string())?;
+    Ok(Job {
+        template,
+        values,
+        input: None,
+        destination: Destination::Stream(target),
+    })
+}
+
+fn find(name: &str, library: &Library) -> Result<Arc<Template>, String> {
+    let entry = library.find(name).map_err(|error| error.to_string())?;
+    Ok(entry.template.clone())
+}
+
+fn problem(key: String, message: String) -> Problem {
+    Problem {
+        place: None,
+        key: Some(key),
+        message,
+        hint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn plan(text: &str) -> Result<Plan, String> {
+        let config: Config = toml::from_str(text).unwrap();
+        Plan::new(&config, &Library::load(&[]).0).map_err(|problems| {
+            let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
+            lines.join("\n")
+        })
+    }
+
+    fn live(key: &str, id: u64, ancestors: &[&str]) -> LiveStream {
+        LiveStream {
+            key: StreamKey::parse(key).unwrap(),
+            id: PublicationId(id),
+            ancestors: ancestors.iter().map(|key| StreamKey::parse(key).unwrap()).collect(),
+        }
+    }
+
+    const STUDIO: &str = r#"
+[apps.live]
+pipelines = ["hls", { template = "transcode", params = { height = 240 }, publish_to = "small/{name}" }]
+record = { path = "/rec", format = "flv" }
+[apps.small]
+pipelines = [{ template = "transcode", publish_to = "live/{name}" }]
+[sources.demo]
+template = "demo"
+publish_to = "live/demo"
+"#;
+
+    #[test]
+    fn every_stream_gets_the_pipelines_of_its_app() {
+        let (jobs, refusals) = plan(STUDIO).unwrap().desired(&[live("live/a", 7, &[])]);
+        let shown: Vec<_> = jobs
+            .iter()
+            .map(|(id, job)| (id.clone(), job.destination.clone()))
+            .collect();
+        let key = |text| StreamKey::parse(text).unwrap();
+        assert_eq!(
+            shown,
+            [
+                (
+                    PipelineId::Source("demo".to_owned()),
+                    Destination::Stream(key("live/demo"))
+                ),
+                (
+                    PipelineId::Stream(PublicationId(7), 0),
+                    Destination::Segments(key("live/a"))
+                ),
+                (
+                    PipelineId::Stream(PublicationId(7), 1),
+                    Destination::Stream(key("small/a"))
+                ),
+                (
+                    PipelineId::Stream(PublicationId(7), 2),
+                    Destination::Recording {
+                        dir: "/rec".into(),
+                        format: RecordFormat::Flv
+                    }
+                ),
+            ]
+        );
+        assert_eq!(refusals, []);
+    }
+
+    #[test]
+    fn a_loop_is_refused_with_its_streams() {
+        let rendition = live("small/a", 8, &["live/a"]);
+        let (jobs, refusals) = plan(STUDIO).unwrap().desired(&[rendition]);
+        assert_eq!(jobs.len(), 1, "only the source runs");
+        assert_eq!(
+            refusals[0].reason,
+            "transcode of small/a would publish live/a, which small/a is made from; it does not run"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_found_before_anything_runs() {
+        for (text, expected) in [
+            (
+                "pipelines = ['hsl']",
+                "apps.live.pipelines: there is no template 'hsl'; did you mean 'hls'?",
+            ),
+            (
+                "pipelines = ['transcode']",
+                "apps.live.pipelines: template 'transcode' needs publish_to",
+            ),
+            (
+                "pipelines = ['demo']",
+                "template 'demo' works on no stream; it belongs to [sources]",
+            ),
+            (
+                "pipelines = ['record']",
+                "template 'record' writes a file; say where with record = { path = … }",
+            ),
+            (
+                "pipelines = [{ template = 'hls', publish_to = 'live/x' }]",
+                "template 'hls' publishes no stream; publish_to has no meaning",
+            ),
+            (
+                "pipelines = [{ template = 'transcode', publish_to = 'live/x', params = { height = 99999999999 } }]",
+                "transcode: parameter 'height': 99999999999 is above 4320",
+            ),
+        ] {
+            let error = plan(&format!("[apps.live]\n{text}\n")).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        let error = plan("[apps.live]\n[sources.s]\ntemplate = 'hls'\npublish_to = 'live/x'\n").unwrap_err();
+        assert!(error.contains("sources.s: template 'hls' is no source"), "{error}");
+    }
+}

@@ -1,0 +1,253 @@
+//! Setting values on elements, after the launch text has been parsed.
+//!
+//! A value goes through the property's own `GParamSpec`: its type decides how the value is read, its bounds whether it is
+//! taken. GLib would clamp or wrap a number that does not fit and print a warning; here it is an error.
+
+use gst::{glib, prelude::*};
+
+use super::params::{Place, Target, Unit, Value};
+
+/// Sets a property, or a field of a capsfilter.
+///
+/// `None` if there is no such element: it belongs to a track that the stream does not have.
+pub fn set(bin: &gst::Bin, target: &Target, value: &Value, unit: Option<Unit>) -> Option<Result<(), SetError>> {
+    let element = bin.by_name(&target.element)?;
+    let result = match &target.place {
+        Place::Property(name) => set_property(&element, name, value, unit),
+        Place::CapsField(field) => set_caps_field(&element, field, value, unit),
+    };
+    Some(result.map_err(|reason| SetError {
+        target: target.to_string(),
+        reason,
+    }))
+}
+
+/// Sets a property from one of our own constants.
+pub fn set_constant(element: &gst::Element, name: &str, text: &str) -> Result<(), SetError> {
+    let result = writable(element, name).and_then(|pspec| {
+        let value =
+            glib::Value::deserialize_with_pspec(text, &pspec).map_err(|_| format!("{text:?} is not accepted"))?;
+        element.set_property_from_value(name, &value);
+        Ok(())
+    });
+    result.map_err(|reason| SetError::at(element, name, reason))
+}
+
+/// Sets a property from a value of a role.
+pub fn set_value(element: &gst::Element, name: &str, value: &Value, unit: Option<Unit>) -> Result<(), SetError> {
+    set_property(element, name, value, unit).map_err(|reason| SetError::at(element, name, reason))
+}
+
+fn set_property(element: &gst::Element, name: &str, value: &Value, unit: Option<Unit>) -> Result<(), String> {
+    let pspec = writable(element, name)?;
+    let value = convert(value, unit, &pspec)?;
+    element.set_property_from_value(name, &value);
+    Ok(())
+}
+
+fn writable(element: &gst::Element, name: &str) -> Result<glib::ParamSpec, String> {
+    let factory = element
+        .factory()
+        .map_or_else(String::new, |factory| factory.name().to_string());
+    let pspec = element
+        .find_property(name)
+        .ok_or_else(|| format!("{factory} has no property '{name}'"))?;
+    if !pspec.flags().contains(glib::ParamFlags::WRITABLE) || pspec.flags().contains(glib::ParamFlags::CONSTRUCT_ONLY) {
+        return Err(format!("property '{name}' of {factory} cannot be set"));
+    }
+    Ok(pspec)
+}
+
+/// The value as the property's type, or why it cannot be.
+fn convert(value: &Value, unit: Option<Unit>, pspec: &glib::ParamSpec) -> Result<glib::Value, String> {
+    let no_fit = || format!("{value} does not fit the property's type {}", pspec.value_type());
+    match value {
+        // Text is never read as anything but text: "NULL" is a word.
+        Value::Text(text) if pspec.value_type() == glib::Type::STRING => Ok(text.to_value()),
+        Value::Text(text) | Value::Choice(text) => match pspec.value_type() {
+            glib::Type::STRING => Ok(text.to_value()),
+            _ => glib::Value::deserialize_with_pspec(text, pspec).map_err(|_| no_fit()),
+        },
+        Value::Bool(bool) if pspec.value_type() == glib::Type::BOOL => Ok(bool.to_value()),
+        Value::Bool(_) => Err(no_fit()),
+        Value::Float(number) => float(*number, pspec).ok_or_else(no_fit)?,
+        Value::Int(_) | Value::Bitrate(_) | Value::Duration(_) | Value::Size(_) => {
+            whole(count(value, unit).ok_or_else(no_fit)?, pspec).ok_or_else(no_fit)?
+        }
+    }
+}
+
+/// The number in the property's unit.
+fn count(value: &Value, unit: Option<Unit>) -> Option<i128> {
+    Some(match (value, unit) {
+        (Value::Int(number), _) => i128::from(*number),
+        (Value::Bitrate(bits), Some(Unit::KilobitPerSecond)) => i128::from(bits.div_ceil(1000)),
+        (Value::Bitrate(number) | Value::Size(number), _) => i128::from(*number),
+        (Value::Duration(duration), Some(Unit::Seconds)) => i128::from(duration.as_secs()),
+        (Value::Duration(duration), Some(Unit::Milliseconds)) => i128::try_from(duration.as_millis()).ok()?,
+        (Value::Duration(duration), _) => i128::try_from(duration.as_nanos()).ok()?,
+        _ => return None,
+    })
+}
+
+/// A whole number as the property's type, within its bounds; `None` if the type is no number.
+fn whole(number: i128, pspec: &glib::ParamSpec) -> Option<Result<glib::Value, String>> {
+    macro_rules! fit {
+        ($($spec:ty => $number:ty),*) => {
+            $(if let Some(spec) = pspec.downcast_ref::<$spec>() {
+                let (low, high) = (i128::from(spec.minimum()), i128::from(spec.maximum()));
+                return Some(match <$number>::try_from(number) {
+                    Ok(fitting) if (low..=high).contains(&number) => Ok(fitting.to_value()),
+                    _ => Err(format!("{number} is not between {low} and {high}")),
+                });
+            })*
+        };
+    }
+    fit!(
+        glib::ParamSpecInt => i32,
+        glib::ParamSpecUInt => u32,
+        glib::ParamSpecInt64 => i64,
+        glib::ParamSpecUInt64 => u64
+    );
+    float(number as f64, pspec)
+}
+
+fn float(number: f64, pspec: &glib::ParamSpec) -> Option<Result<glib::Value, String>> {
+    let within = |low: f64, high: f64, value: glib::Value| match (low..=high).contains(&number) {
+        true => Ok(value),
+        false => Err(format!("{number} is not between {low} and {high}")),
+    };
+    if let Some(spec) = pspec.downcast_ref::<glib::ParamSpecDouble>() {
+        return Some(within(spec.minimum(), spec.maximum(), number.to_value()));
+    }
+    let spec = pspec.downcast_ref::<glib::ParamSpecFloat>()?;
+    Some(within(
+        spec.minimum().into(),
+        spec.maximum().into(),
+        (number as f32).to_value(),
+    ))
+}
+
+fn set_caps_field(element: &gst::Element, field: &str, value: &Value, unit: Option<Unit>) -> Result<(), String> {
+    let pspec = writable(element, "caps")?;
+    if pspec.value_type() != gst::Caps::static_type() {
+        return Err("its property 'caps' holds no caps".to_owned());
+    }
+    let mut caps = element
+        .property::<Option<gst::Caps>>("caps")
+        .filter(|caps| !caps.is_any() && !caps.is_empty());
+    let caps = caps
+        .as_mut()
+        .ok_or("its caps need a media type first, such as caps=video/x-raw")?;
+    let value = match value {
+        Value::Text(text) | Value::Choice(text) => text.to_send_value(),
+        Value::Bool(bool) => bool.to_send_value(),
+        Value::Float(number) => number.to_send_value(),
+        number => {
+            let number = count(number, unit).and_then(|number| i32::try_from(number).ok());
+            number
+                .ok_or_else(|| format!("{value} does not fit a caps field"))?
+                .to_send_value()
+        }
+    };
+    for structure in caps.make_mut().iter_mut() {
+        structure.set_value(field, value.clone());
+    }
+    element.set_property("caps", &*caps);
+    Ok(())
+}
+
+/// A value that an element does not take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{target}: {reason}")]
+pub struct SetError {
+    target: String,
+    reason: String,
+}
+
+impl SetError {
+    fn at(element: &gst::Element, name: &str, reason: String) -> Self {
+        Self {
+            target: format!("{}:{name}", element.name()),
+            reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn bin(text: &str) -> gst::Bin {
+        gst::init().unwrap();
+        gst::parse::bin_from_description(text, false).unwrap()
+    }
+
+    fn try_set(bin: &gst::Bin, target: &str, value: Value) -> Result<(), String> {
+        let param: super::super::params::Targets = toml::Value::String(target.to_owned()).try_into().unwrap();
+        set(bin, &param.0[0], &value, None)
+            .unwrap()
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn numbers_outside_the_property_are_refused_and_the_default_stays() {
+        let bin = bin("queue name=q max-size-buffers=7");
+        for number in [-5, 99_999_999_999, i64::MIN] {
+            assert!(
+                try_set(&bin, "q:max-size-buffers", Value::Int(number)).is_err(),
+                "{number}"
+            );
+        }
+        let queue = bin.by_name("q").unwrap();
+        assert_eq!(queue.property::<u32>("max-size-buffers"), 7);
+        try_set(&bin, "q:max-size-buffers", Value::Int(9)).unwrap();
+        assert_eq!(queue.property::<u32>("max-size-buffers"), 9);
+    }
+
+    #[test]
+    fn text_is_taken_as_it_is_and_never_as_pipeline_syntax() {
+        let bin = bin("fakesrc ! filesink name=file");
+        for text in ["x\" ! filesink location=/tmp/x", "NULL", "a b", "%n"] {
+            try_set(&bin, "file:location", Value::Text(text.to_owned())).unwrap();
+            let file = bin.by_name("file").unwrap();
+            assert_eq!(file.property::<String>("location"), text);
+        }
+        assert_eq!(bin.children().len(), 2);
+    }
+
+    #[test]
+    fn unknown_and_read_only_properties_and_enum_values_are_refused() {
+        let bin = bin("queue name=q");
+        assert_eq!(
+            try_set(&bin, "q:max-bufers", Value::Int(1)).unwrap_err(),
+            "q:max-bufers: queue has no property 'max-bufers'"
+        );
+        assert!(try_set(&bin, "q:current-level-buffers", Value::Int(1)).is_err());
+        assert!(try_set(&bin, "q:leaky", Value::Choice("sideways".to_owned())).is_err());
+        assert!(try_set(&bin, "q:max-size-buffers", Value::Bool(true)).is_err());
+        try_set(&bin, "q:leaky", Value::Choice("downstream".to_owned())).unwrap();
+    }
+
+    #[test]
+    fn a_caps_field_is_set_in_every_structure() {
+        let bin = bin("capsfilter name=size caps=\"video/x-raw;video/x-raw(memory:DMABuf)\"");
+        try_set(&bin, "size.caps:height", Value::Int(360)).unwrap();
+        assert!(try_set(&bin, "size.caps:height", Value::Int(99_999_999_999)).is_err());
+        let caps = bin.by_name("size").unwrap().property::<gst::Caps>("caps");
+        assert!(
+            caps.iter().all(|structure| structure.get::<i32>("height") == Ok(360)),
+            "{caps}"
+        );
+        assert_eq!(caps.size(), 2);
+    }
+
+    #[test]
+    fn an_element_that_is_not_there_is_no_error() {
+        let bin = bin("queue");
+        let targets: super::super::params::Targets = toml::Value::String("v:bitrate".to_owned()).try_into().unwrap();
+        assert_eq!(set(&bin, &targets.0[0], &Value::Int(1), None), None);
+    }
+}

@@ -1,0 +1,418 @@
+//! Supervisors: each owns one pipeline's life.
+//!
+//! A supervisor waits until it is known what the stream is made of, builds the instance for that, feeds it, and brings it
+//! to a proper end when the publisher leaves or the server stops. What fails is built again, after ever longer waits.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use gststreammill::Outlet;
+use streammill_media::{MediaTime, Track};
+use tokio::{
+    sync::watch,
+    time::{Instant as Clock, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    bridge::{Bridge, Outcome},
+    instance::{BuildError, Instance, Recipe, Report},
+    params::Values,
+    policy::Backoff,
+    publisher::Publisher,
+    recording::recording_path,
+    segments,
+    template::Template,
+};
+use crate::{
+    config::RecordFormat,
+    hub::{Hub, Interest, Origin, Protocol, PublicationId, StreamKey},
+    output::hls,
+};
+
+/// How long a pipeline has to work off what it was fed.
+const DRAIN: Duration = Duration::from_secs(8);
+/// Room before the first frame of a source, for encoders that reorder.
+const HEADROOM: MediaTime = MediaTime::from_millis(250);
+
+/// What pipelines work with.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Where streams come from and go to.
+    pub hub: Hub,
+    /// Where segments go.
+    pub segments: hls::Store,
+    /// How they are kept there.
+    pub hls: hls::Settings,
+}
+
+/// A pipeline that is to run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The template.
+    pub template: Arc<Template>,
+    /// Its parameters.
+    pub values: Values,
+    /// The publication it works on; none for a source.
+    pub input: Option<Input>,
+    /// Where the result goes.
+    pub destination: Destination,
+}
+
+/// The publication a pipeline works on.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// Its key.
+    pub key: StreamKey,
+    /// Which publication of that key.
+    pub id: PublicationId,
+    /// What it was made from itself, nearest first.
+    pub ancestors: Vec<StreamKey>,
+}
+
+/// Where a pipeline's result goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// A stream.
+    Stream(StreamKey),
+    /// The packager, as this stream's presentation.
+    Segments(StreamKey),
+    /// A file in a directory, named after the stream.
+    Recording {
+        /// The directory.
+        dir: PathBuf,
+        /// The container.
+        format: RecordFormat,
+    },
+    /// What the template's own elements make of it.
+    None,
+}
+
+/// How a pipeline is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What it is doing.
+    pub state: State,
+    /// How often it was built again after a failure.
+    pub restarts: u32,
+    /// What failed last.
+    pub last_error: Option<String>,
+    /// When its current instance began.
+    pub started: Option<SystemTime>,
+    /// The file it writes, or wrote last.
+    pub file: Option<PathBuf>,
+    /// Frames it was too slow for.
+    pub dropped: u64,
+}
+
+/// What a pipeline is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// It is not known yet what the stream is made of.
+    #[default]
+    Waiting,
+    /// The stream has no track that the template works on.
+    Idle,
+    /// It runs.
+    Running,
+    /// It failed, and will be built again.
+    Restarting,
+    /// It works off what it was fed.
+    Finishing,
+    /// It is over.
+    Ended,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            state: State::Waiting,
+            restarts: 0,
+            last_error: None,
+            started: None,
+            file: None,
+            dropped: 0,
+        }
+    }
+}
+
+/// Runs a pipeline until its input ends, or it is told to stop.
+pub async fn supervise(job: Job, services: Services, status: watch::Sender<Status>, stop: CancellationToken) {
+    let mut supervisor = Supervisor {
+        job,
+        services,
+        status,
+        stop,
+        publisher: None,
+    };
+    supervisor.run().await;
+    supervisor.enter(State::Ended);
+}
+
+struct Supervisor {
+    job: Job,
+    services: Services,
+    status: watch::Sender<Status>,
+    stop: CancellationToken,
+    publisher: Option<Arc<Publisher>>,
+}
+
+/// A run that has to be tried again.
+struct Failure(String);
+
+impl Supervisor {
+    async fn run(&mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let began = Clock::now();
+            let result = match self.job.input.clone() {
+                Some(input) => self.work_on(&input).await,
+                None => self.run_source().await,
+            };
+            let Err(Failure(reason)) = result else { return };
+            let wait = backoff.after(began.elapsed(), rand::random());
+            warn!(%reason, seconds = wait.as_secs_f32(), "pipeline failed; it will be built again");
+            self.status.send_modify(|status| {
+                status.state = State::Restarting;
+                status.restarts += 1;
+                status.last_error = Some(reason);
+            });
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One subscription, and the instances it needs.
+    async fn work_on(&mut self, input: &Input) -> Result<(), Failure> {
+        let hub = self.services.hub.clone();
+        let interest = Interest {
+            protocol: Protocol::Pipeline,
+            peer: None,
+            software: self.job.template.name.clone(),
+            from_cache: true,
+        };
+        let subscriber = hub.subscribe(&input.key, interest);
+        let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, &self.stop).await else {
+            return Ok(());
+        };
+        loop {
+            let outcome = match self.build(bridge.tracks()).await {
+                Err(Unbuilt::NothingToDo) => {
+                    self.enter(State::Idle);
+                    bridge.pass(&self.stop).await
+                }
+                Err(Unbuilt::Failed(reason)) => return Err(Failure(reason)),
+                Ok(mut instance) => {
+                    let outcome = bridge
+                        .feed(&mut instance, self.job.template.on_change, &self.stop)
+                        .await;
+                    let dropped = bridge.dropped();
+                    self.status.send_modify(|status| status.dropped = dropped);
+                    match outcome {
+                        Outcome::Failed(reason) => {
+                            instance.stop().await;
+                            return Err(Failure(reason));
+                        }
+                        Outcome::Finished => {
+                            instance.stop().await;
+                            return Err(Failure("it came to its end before its input did".to_owned()));
+                        }
+                        outcome => {
+                            self.finish(instance).await;
+                            outcome
+                        }
+                    }
+                }
+            };
+            if outcome != Outcome::Changed {
+                return Ok(());
+            }
+            info!("the stream's tracks have changed; the pipeline is built anew");
+        }
+    }
+
+    async fn run_source(&mut self) -> Result<(), Failure> {
+        let mut instance = match self.build(&[]).await {
+            Ok(instance) => instance,
+            Err(Unbuilt::NothingToDo) => return Err(Failure(BuildError::NothingToDo.to_string())),
+            Err(Unbuilt::Failed(reason)) => return Err(Failure(reason)),
+        };
+        let report = tokio::select! {
+            () = self.stop.cancelled() => None,
+            report = instance.report() => Some(report),
+        };
+        match report {
+            None => {
+                self.finish(instance).await;
+                Ok(())
+            }
+            Some(report) => {
+                instance.stop().await;
+                match report {
+                    Report::Failure(reason) => Err(Failure(reason)),
+                    Report::End => Err(Failure("it came to its end".to_owned())),
+                }
+            }
+        }
+    }
+
+    /// Makes an instance for these tracks and starts it.
+    async fn build(&mut self, tracks: &[Track]) -> Result<Instance, Unbuilt> {
+        let outlet = self.outlet(tracks).map_err(Unbuilt::Failed)?;
+        let started = SystemTime::now();
+        let (job, tracks) = (self.job.clone(), tracks.to_vec());
+        let file = self.file(started);
+        let made = tokio::task::spawn_blocking(move || {
+            let file = file.map(|file| file.create()).transpose().map_err(Unbuilt::Failed)?;
+            let recipe = Recipe {
+                template: &job.template,
+                values: &job.values,
+                tracks: &tracks,
+                file: file.as_deref(),
+                outlet,
+            };
+            let mut instance = Instance::build(&recipe).map_err(|error| match error {
+                BuildError::NothingToDo => Unbuilt::NothingToDo,
+                error => Unbuilt::Failed(error.to_string()),
+            })?;
+            instance.start().map_err(Unbuilt::Failed)?;
+            Ok((instance, file))
+        });
+        let (instance, file) = made.await.map_err(|error| Unbuilt::Failed(error.to_string()))??;
+        self.status.send_modify(|status| {
+            status.state = State::Running;
+            status.started = Some(started);
+            status.file = file.or(status.file.take());
+        });
+        Ok(instance)
+    }
+
+    /// Who takes what the instance makes.
+    fn outlet(&mut self, tracks: &[Track]) -> Result<Option<Outlet>, String> {
+        match &self.job.destination {
+            Destination::Stream(key) => {
+                let key = key.clone();
+                let publisher = match &self.publisher {
+                    Some(publisher) => publisher.clone(),
+                    None => self.claim(key)?,
+                };
+                let kinds = tracks.iter().map(Track::kind).collect();
+                let origin = match &self.job.input {
+                    // A rendition shares its source's timeline.
+                    Some(_) => MediaTime::ZERO,
+                    None => publisher.frontier().unwrap_or_default() + HEADROOM,
+                };
+                Ok(Some(publisher.outlet(kinds, origin)))
+            }
+            Destination::Segments(key) => {
+                let works_on =
+                    |track: &&Track| self.job.template.launch(&self.job.values).track(track.kind()).is_some();
+                let tracks: Vec<_> = tracks.iter().filter(works_on).cloned().collect();
+                if tracks.is_empty() {
+                    return Ok(None);
+                }
+                let presentation = self.services.segments.open(key, self.services.hls.clone());
+                segments::outlet(&presentation, &tracks)
+                    .map(Some)
+                    .map_err(|error| error.to_string())
+            }
+            Destination::Recording { .. } | Destination::None => Ok(None),
+        }
+    }
+
+    fn claim(&mut self, key: StreamKey) -> Result<Arc<Publisher>, String> {
+        let ancestors = self
+            .job
+            .input
+            .iter()
+            .flat_map(|input| [input.key.clone()].into_iter().chain(input.ancestors.clone()));
+        let origin = Origin::Pipeline {
+            template: self.job.template.name.clone(),
+            ancestors: ancestors.collect(),
+        };
+        let publication = self
+            .services
+            .hub
+            .claim(key, origin)
+            .map_err(|error| error.to_string())?;
+        let publisher = Arc::new(Publisher::new(publication));
+        self.publisher = Some(publisher.clone());
+        Ok(publisher)
+    }
+
+    fn file(&self, started: SystemTime) -> Option<NewFile> {
+        match (&self.job.destination, &self.job.input) {
+            (Destination::Recording { dir, format }, Some(input)) => Some(NewFile {
+                wanted: recording_path(dir, &input.key, started, *format),
+            }),
+            _ => None,
+        }
+    }
+
+    async fn finish(&mut self, instance: Instance) {
+        self.enter(State::Finishing);
+        if let Err(reason) = instance.finish(DRAIN).await {
+            warn!(%reason, "pipeline did not finish properly");
+            self.status.send_modify(|status| status.last_error = Some(reason));
+        }
+    }
+
+    fn enter(&self, state: State) {
+        self.status.send_modify(|status| status.state = state);
+    }
+}
+
+enum Unbuilt {
+    NothingToDo,
+    Failed(String),
+}
+
+/// A file to be made.
+struct NewFile {
+    wanted: PathBuf,
+}
+
+impl NewFile {
+    /// Makes the directory, and the file under the first name that is free.
+    fn create(self) -> Result<PathBuf, String> {
+        /// Recordings that begin in one millisecond under one name.
+        const TRIES: u32 = 100;
+        let fail = |error: std::io::Error| format!("cannot record to {}: {error}", self.wanted.display());
+        if let Some(dir) = self.wanted.parent() {
+            std::fs::create_dir_all(dir).map_err(fail)?;
+        }
+        let stem = self
+            .wanted
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let suffix = self
+            .wanted
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        for n in 1..=TRIES {
+            let path = match n {
+                1 => self.wanted.clone(),
+                n => self.wanted.with_file_name(format!("{stem}-{n}.{suffix}")),
+            };
+            match std::fs::File::create_new(&path) {
+                Ok(_) => return Ok(path),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        Err(format!(
+            "cannot record to {}: every name is taken",
+            self.wanted.display()
+        ))
+    }
+}

@@ -1,0 +1,134 @@
+//! Trials: a template is run with the canned clip before anyone depends on it.
+//!
+//! Parsing finds unknown elements and properties. It does not find pads that cannot agree on a format, or a muxer that
+//! waits for a track that never comes; running does.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use gststreammill::{Delivery, Outlet};
+use streammill_media::{MediaKind, Track};
+use tokio::time::{sleep, timeout};
+
+use super::{
+    clip::Clip,
+    instance::{BuildError, Instance, Recipe, Report},
+    params::Values,
+    template::{Output, Template},
+};
+
+/// Time a template has to get through three seconds of media.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a trial found out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The kinds of tracks that arrived at `out`.
+    pub arrived: BTreeSet<MediaKind>,
+    /// Size of the file it wrote.
+    pub file_bytes: u64,
+}
+
+/// Runs a template with a clip. `Ok(None)` if it has nothing to do with the clip's tracks.
+pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Option<Findings>, String> {
+    let arrived = Arc::new(Mutex::new(BTreeSet::new()));
+    let dir = tempdir().map_err(|error| format!("no place for a trial recording: {error}"))?;
+    let file = dir.0.join("trial");
+    let tracks: &[Track] = if template.is_source() { &[] } else { &clip.tracks };
+    let recipe = Recipe {
+        template,
+        values,
+        tracks,
+        file: Some(&file),
+        outlet: Some(counting(arrived.clone())),
+    };
+    let mut instance = match Instance::build(&recipe) {
+        Ok(instance) => instance,
+        Err(BuildError::NothingToDo) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    instance.start()?;
+    let seen = || arrived.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if template.is_source() {
+        wait_for_output(template, &mut instance, seen).await?;
+        instance.stop().await;
+    } else {
+        for frame in &clip.frames {
+            if let Some(feed) = instance.feed(frame.kind) {
+                feed.push(frame).map_err(|error| error.to_string())?;
+            }
+        }
+        instance.finish(PATIENCE).await?;
+    }
+    let file_bytes = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
+    let findings = Findings {
+        arrived: seen(),
+        file_bytes,
+    };
+    let launch = template.launch(values);
+    let expected = tracks
+        .iter()
+        .map(Track::kind)
+        .filter(|kind| launch.track(*kind).is_some());
+    match template.output {
+        Output::Stream | Output::Segments => {
+            for kind in expected {
+                if !findings.arrived.contains(&kind) {
+                    return Err(format!("no {kind:?} arrived at `out`").to_lowercase());
+                }
+            }
+        }
+        Output::File if findings.file_bytes == 0 => return Err("its file is empty".to_owned()),
+        Output::File | Output::None => {}
+    }
+    Ok(Some(findings))
+}
+
+fn counting(arrived: Arc<Mutex<BTreeSet<MediaKind>>>) -> Outlet {
+    Arc::new(move |kind, delivery| {
+        if let Delivery::Sample(_) = delivery {
+            arrived.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
+        }
+        Ok(())
+    })
+}
+
+/// A source runs for ever, so its trial is over when something has come out of it.
+async fn wait_for_output(
+    template: &Template,
+    instance: &mut Instance,
+    seen: impl Fn() -> BTreeSet<MediaKind>,
+) -> Result<(), String> {
+    let has_output = matches!(template.output, Output::Stream | Output::Segments);
+    let output = async {
+        while has_output && seen().is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        result = timeout(PATIENCE, output) => result.map_err(|_| format!("nothing came out of it within {PATIENCE:?}")),
+        report = instance.report() => match report {
+            Report::Failure(reason) => Err(reason),
+            Report::End => Err("it came to its end at once".to_owned()),
+        },
+    }
+}
+
+/// A directory that goes when this does.
+struct TempDir(std::path::PathBuf);
+
+fn tempdir() -> std::io::Result<TempDir> {
+    let path = std::env::temp_dir().join(format!("streammill-trial-{:016x}", rand::random::<u64>()));
+    std::fs::create_dir(&path)?;
+    Ok(TempDir(path))
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        // What is left behind lies in the system's temporary directory, which is cleaned anyway.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -3,13 +3,15 @@
 //! Chromium without a screen, driven over WebDriver. Frames count only when the browser has decoded them, and the picture
 //! is read back from a canvas: a black or a frozen one is no picture.
 
+use std::thread;
+
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Process, Publish, Server, get, poll_until, program, seconds};
+use crate::harness::{Process, Publish, Server, clip, get, poll_until, program, seconds, wire::Wire};
 
 const CONFIG: &str = "[apps.live]\npipelines = [\"hls\"]\n";
 
@@ -214,9 +216,12 @@ fn a_browser_lists_what_is_live_and_a_click_plays_it() {
 #[test]
 fn a_browser_shows_a_hostile_name_as_text() {
     let server = Server::start(CONFIG);
-    // No space and no slash: ffmpeg would not send them as they are.
-    let name = "<b>bold<i>&lt;'\"";
-    let _publisher = Publish::new().to(&server.rtmp(&format!("live/{name}")));
+    let name = "<img src=x onerror=document.title='broken'>";
+    // By hand, because ffmpeg ends a name at its first space.
+    let mut wire = Wire::connect(server.rtmp_address(), "live");
+    wire.publish(name);
+    wire.hears(seconds(5), &["NetStream.Publish.Start"]);
+    thread::spawn(move || wire.play_flv(&clip("640x360", 40), 0, true));
     let browser = Browser::start();
     browser.open(&server.http(""));
     browser.wait_for_state("list");
@@ -224,7 +229,11 @@ fn a_browser_shows_a_hostile_name_as_text() {
     assert_eq!(shown, format!("live/{name}"));
     browser.run("document.querySelector('a.stream').click()");
     browser.assert_it_moves();
-    assert_eq!(browser.run("return document.querySelectorAll('i').length"), 0);
+    assert_eq!(
+        browser.run("return document.querySelectorAll('img').length"),
+        2,
+        "the page's own two"
+    );
     assert_eq!(
         browser.run("return document.title"),
         format!("live/{name} – streammill")

@@ -22,7 +22,7 @@ use streammill::{
     },
 };
 use streammill_media::{
-    Format, MediaKind, Track,
+    Format, FrameRole, MediaKind, Track,
     flv::{Reader, Tag},
 };
 use tokio::{task::JoinHandle, time::sleep};
@@ -73,8 +73,8 @@ impl Mill {
         tokio::time::timeout(PATIENCE, self.conductor).await.unwrap().unwrap();
     }
 
-    /// The frames of a stream until it ends, as (kind, milliseconds, key), and its tracks.
-    async fn play(&self, key: &str) -> (Vec<(MediaKind, i64, bool)>, Vec<Track>) {
+    /// Plays a stream from its begin to its end.
+    fn play(&self, key: &str) -> JoinHandle<Played> {
         let interest = Interest {
             protocol: Protocol::Rtmp,
             peer: None,
@@ -82,27 +82,37 @@ impl Mill {
             from_cache: true,
         };
         let mut subscriber = self.services.hub.subscribe(&StreamKey::parse(key).unwrap(), interest);
-        let (mut frames, mut tracks, mut batch) = (Vec::new(), Vec::new(), Vec::new());
-        let read = async {
+        tokio::spawn(async move {
+            let (mut played, mut batch) = (Played::default(), Vec::new());
             loop {
                 let event = subscriber.next(100, &mut batch).await;
                 if let Some(known) = subscriber.tracks() {
-                    tracks = known.borrow().tracks.clone();
+                    played.tracks = known.borrow().tracks.clone();
                 }
                 for packet in batch.drain(..) {
                     let frame = &packet.frame;
-                    if frame.role == streammill_media::FrameRole::Coded {
-                        frames.push((frame.kind, frame.dts.as_millis(), frame.key));
+                    if frame.role == FrameRole::Coded {
+                        played.frames.push((frame.kind, frame.dts.as_millis(), frame.key));
                     }
                 }
                 if event == Event::Ended {
-                    return;
+                    return played;
                 }
             }
-        };
-        tokio::time::timeout(PATIENCE, read).await.unwrap();
-        (frames, tracks)
+        })
     }
+}
+
+/// What a player got.
+#[derive(Default)]
+struct Played {
+    /// Kind, decoding time in milliseconds, and whether it is a key frame.
+    frames: Vec<(MediaKind, i64, bool)>,
+    tracks: Vec<Track>,
+}
+
+async fn ended(player: JoinHandle<Played>) -> Played {
+    tokio::time::timeout(PATIENCE, player).await.unwrap().unwrap()
 }
 
 /// A publisher's messages.
@@ -248,10 +258,11 @@ async fn a_rendition_has_the_height_asked_for_and_its_sources_timeline() {
     let mill = Mill::start(
         "[apps.live]\npipelines = [{ template = 'transcode', params = { height = 90 }, publish_to = 'small/{name}' }]\n[apps.small]",
     );
+    let player = mill.play("small/a ! b");
     let mut door = mill.publish("live/a ! b");
     Clip::seconds(5, "320x180").send(&mut door, 0);
     drop(door);
-    let (frames, tracks) = mill.play("small/a ! b").await;
+    let Played { frames, tracks } = ended(player).await;
     let video = tracks.iter().find(|track| track.kind() == MediaKind::Video).unwrap();
     let Format::Video(format) = video.format else {
         panic!("{video:?}")
@@ -335,13 +346,14 @@ async fn streams_without_sound_or_pictures_go_through_every_template() {
              record = {{ path = {:?} }}\n[apps.small]",
             dir.path()
         ));
+        let player = mill.play("small/a");
         let mut door = mill.publish("live/a");
         Clip::seconds(6, "320x180").only(kind).send(&mut door, 0);
         let key = StreamKey::parse("live/a").unwrap();
         let playlist = mill.services.segments.multivariant(&key, "a", true, PATIENCE).await;
         assert!(playlist.is_ok(), "{kind:?}: {playlist:?}");
         drop(door);
-        let (frames, tracks) = mill.play("small/a").await;
+        let Played { frames, tracks } = ended(player).await;
         assert_eq!(tracks.iter().map(Track::kind).collect::<Vec<_>>(), [kind]);
         assert!(frames.len() > 100, "{kind:?}: {} frames", frames.len());
         let files = files_when_over(&mill, dir.path()).await;
@@ -358,6 +370,7 @@ async fn a_change_of_codec_configuration_is_followed_by_every_template() {
          record = {{ path = {:?} }}\n[apps.small]",
         dir.path()
     ));
+    let player = mill.play("small/a");
     let mut door = mill.publish("live/a");
     Clip::seconds(4, "320x180").send(&mut door, 0);
     Clip::seconds(4, "640x360").send(&mut door, 4_000);
@@ -376,7 +389,7 @@ async fn a_change_of_codec_configuration_is_followed_by_every_template() {
     let playlist = tokio::time::timeout(PATIENCE, changed).await.unwrap();
     assert_eq!(playlist.matches("#EXT-X-MAP").count(), 2, "{playlist}");
     drop(door);
-    let (frames, tracks) = mill.play("small/a").await;
+    let Played { frames, tracks } = ended(player).await;
     let pictures = frames.iter().filter(|frame| frame.0 == MediaKind::Video).count();
     assert!(pictures >= 190, "{pictures} pictures of 200");
     assert!(

@@ -206,6 +206,46 @@ fn probe(file: &Path) -> (f64, Vec<String>) {
     (ask("format=duration").trim().parse().unwrap(), codecs)
 }
 
+/// How many pictures each listed video segment holds, by decoding it behind its own header.
+fn pictures_of_segments(mill: &Mill, key: &StreamKey, playlist: &str, dir: &Path) -> Vec<usize> {
+    let track = hls::TrackName::new(MediaKind::Video, 0).unwrap();
+    let number = |name: &str, at: usize, radix| u64::from_str_radix(name.split('.').nth(at).unwrap(), radix).unwrap();
+    let (mut init, mut counts) = (Bytes::new(), Vec::new());
+    for line in playlist.lines() {
+        if let Some(map) = line.strip_prefix("#EXT-X-MAP:URI=\"") {
+            let segments = &mill.services.segments;
+            init = segments
+                .init(key, number(map, 1, 16), track, number(map, 3, 10))
+                .unwrap();
+        } else if line.ends_with(".m4s") {
+            let segments = &mill.services.segments;
+            let segment = segments
+                .segment(key, number(line, 1, 16), track, number(line, 2, 10))
+                .unwrap();
+            let parts = segment.parts.iter().map(|part| &part.data);
+            let whole: Vec<u8> = std::iter::once(&init).chain(parts).flatten().copied().collect();
+            let file = dir.join("segment.tmp");
+            std::fs::write(&file, whole).unwrap();
+            let output = Command::new("ffprobe")
+                .args([
+                    "-v",
+                    "error",
+                    "-count_frames",
+                    "-show_entries",
+                    "stream=nb_read_frames",
+                    "-of",
+                    "csv=p=0",
+                ])
+                .arg(&file)
+                .output()
+                .unwrap();
+            std::fs::remove_file(&file).unwrap();
+            counts.push(String::from_utf8(output.stdout).unwrap().trim().parse().unwrap());
+        }
+    }
+    counts
+}
+
 /// Decodes a file from a place in its middle on, and answers with what the decoder complains about.
 fn decode_from(file: &Path, seconds: &str) -> String {
     let output = Command::new("ffmpeg")
@@ -388,6 +428,9 @@ async fn a_change_of_codec_configuration_is_followed_by_every_template() {
     };
     let playlist = tokio::time::timeout(PATIENCE, changed).await.unwrap();
     assert_eq!(playlist.matches("#EXT-X-MAP").count(), 2, "{playlist}");
+    // The pictures before and after the seam are all there: two seconds at 25 a second in each segment.
+    let pictures = pictures_of_segments(&mill, &key, &playlist, dir.path());
+    assert_eq!(pictures, [50, 50, 50], "{playlist}");
     drop(door);
     let Played { frames, tracks } = ended(player).await;
     let pictures = frames.iter().filter(|frame| frame.0 == MediaKind::Video).count();

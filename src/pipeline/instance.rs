@@ -320,3 +320,15 @@ pub enum BuildError {
     #[error("the pipeline has no bus")]
     NoBus,
 }
+
+impl BuildError {
+    /// What the template has to be searched for to find the place.
+    pub fn culprit(&self) -> Option<&str> {
+        match self {
+            Self::MissingElements { elements, .. } => elements.split(", ").next(),
+            Self::Set(error) => Some(error.target()),
+            Self::NoSuchTarget { element, .. } => Some(element),
+            _ => None,
+        }
+    }
+}

@@ -419,7 +419,6 @@ async fn a_change_of_codec_configuration_is_followed_by_every_template() {
     let changed = async {
         loop {
             let playlist = mill.services.segments.media(&key, track, true, PATIENCE).await.unwrap();
-            println!("{playlist}");
             if playlist.contains("#EXT-X-DISCONTINUITY\n") {
                 return playlist;
             }

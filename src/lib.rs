@@ -3,8 +3,10 @@
 //! * [`config`]: what the operator wants.
 //! * [`rtmp`]: encoders and players over RTMP.
 //! * [`hub`]: the live streams, their publishers and subscribers.
+//! * [`pipeline`]: what is done with streams, by templates.
 //! * [`output`]: what viewers get: FLV over HTTP, HLS.
 //! * [`http`]: the page, players' requests, the JSON interface, statistics.
+//! * [`report`]: what the command line prints of configuration and templates.
 //! * [`server`]: puts the parts together, and takes them apart in order.
 
 #![deny(missing_docs)]
@@ -14,6 +16,7 @@ pub mod http;
 pub mod hub;
 pub mod output;
 pub mod pipeline;
+pub mod report;
 pub mod rtmp;
 pub mod server;
 pub mod shutdown;

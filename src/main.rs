@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use streammill::{
     config::{self, Config},
-    server, telemetry,
+    report, server, telemetry,
 };
 
 /// A media server for workstations with hardware encoders.
@@ -71,6 +71,27 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             runtime.shutdown_background();
             Ok(if served? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        _ => Ok(ExitCode::SUCCESS),
+        Command::Check(files) => {
+            let config = files.load()?;
+            let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+            let checked = runtime.block_on(report::check(&config, progress));
+            runtime.shutdown_background();
+            let report = checked?;
+            print!("{}", report.text());
+            Ok(if report.is_good() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+        Command::Templates { name, files } => {
+            print!("{}", report::templates(&files.load()?, name.as_deref())?);
+            Ok(ExitCode::SUCCESS)
+        }
     }
+}
+
+#[allow(clippy::print_stderr, reason = "progress for the person who waits")]
+fn progress(template: &str) {
+    eprintln!("trying template {template}…");
 }

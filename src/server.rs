@@ -2,9 +2,8 @@
 
 #![allow(clippy::print_stdout, reason = "the addresses are what the user asked for")]
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
 
-use anyhow::Context as _;
 use streammill_media::MediaTime;
 use tokio::{
     net::TcpListener,
@@ -14,10 +13,17 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
-    config::{App, Config},
+    config::{self, App, Config, ConfigError},
     http,
     hub::{self, Hub},
     output::hls,
+    pipeline::{
+        self,
+        conductor::{PipelineSnapshot, Roster, conduct},
+        library::Library,
+        plan::Plan,
+        supervisor::{Destination, Services, State},
+    },
     rtmp,
     shutdown::Stages,
 };
@@ -25,7 +31,7 @@ use crate::{
 /// Serves until a signal comes. True if everything stopped within the deadline.
 ///
 /// SIGTERM or SIGINT drains; a second one exits at once.
-pub async fn run(config: Config) -> anyhow::Result<bool> {
+pub async fn run(config: Config) -> Result<bool, ServerError> {
     // Before anything listens: a signal during start must not be lost.
     let mut signals = Signals::new()?;
     let deadline = config.shutdown.deadline.0;
@@ -48,10 +54,11 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> anyhow::Result<Self> {
+    fn new() -> Result<Self, ServerError> {
+        let wait_for = |kind| signal(kind).map_err(ServerError::Signals);
         Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+            terminate: wait_for(SignalKind::terminate())?,
+            interrupt: wait_for(SignalKind::interrupt())?,
         })
     }
 
@@ -72,7 +79,7 @@ struct Server {
 
 impl Server {
     /// Starts the parts: what the others build on first, what lets clients in last.
-    async fn start(config: Config) -> anyhow::Result<Self> {
+    async fn start(config: Config) -> Result<Self, ServerError> {
         raise_file_limit();
         let stages = Stages::default();
         let apps: BTreeMap<String, App> = config
@@ -81,6 +88,7 @@ impl Server {
             .map(|(name, app)| (name.clone(), app.or(&config.defaults)))
             .collect();
 
+        let plan = plan(&config).await?;
         let hub = Hub::new(hub::Limits {
             max_bytes: config.rtmp.max_buffer.0 as usize,
             max_lag: MediaTime::from_nanos(config.rtmp.max_lag.0.as_nanos() as i64),
@@ -93,20 +101,32 @@ impl Server {
             rtmp_listeners.push(rtmp::Listener::bind(*address).await?);
         }
         let mut http_listeners = Vec::new();
-        for address in &config.http.listen {
-            let listener = TcpListener::bind(address).await;
-            http_listeners.push(listener.with_context(|| format!("cannot listen on {address}"))?);
+        let mut http_addresses = Vec::new();
+        for &address in &config.http.listen {
+            let failed = |source| ServerError::Http { address, source };
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            http_addresses.push(listener.local_addr().map_err(failed)?);
+            http_listeners.push(listener);
         }
         let rtmp_addresses: Vec<_> = rtmp_listeners.iter().map(rtmp::Listener::address).collect();
-        let http_addresses = http_listeners
-            .iter()
-            .map(TcpListener::local_addr)
-            .collect::<Result<Vec<_>, _>>()?;
 
         let mut site = http::Site::new(hub.clone(), store.clone());
         site.rtmp_port = rtmp_addresses.first().map(SocketAddr::port);
         let with_cache: BTreeMap<_, _> = apps.iter().map(|(name, app)| (name.clone(), app.gop_cache())).collect();
         site.gop_cache = Box::new(move |key| with_cache.get(key.app()).copied().unwrap_or(true));
+        let roster = Roster::default();
+        let asked = roster.clone();
+        site.pipelines = Box::new(move || asked.list().into_iter().map(status).collect());
+        let services = Services {
+            hub: hub.clone(),
+            segments: store,
+            hls: hls_settings(&config.hls),
+        };
+        stages
+            .pipelines
+            .tasks
+            .spawn(conduct(plan, services, roster, stages.pipelines.stop.clone()));
+
         let stop = http::Stop {
             accepting: stages.accepting.stop.clone(),
             connections: stages.connections.stop.clone(),
@@ -150,10 +170,82 @@ impl Server {
     }
 }
 
+/// Starts GStreamer and finds the templates that the configuration asks for. This loads plugins from disk.
+async fn plan(config: &Config) -> Result<Plan, ServerError> {
+    let config = config.clone();
+    let plan = tokio::task::spawn_blocking(move || {
+        pipeline::start()?;
+        let (library, problems) = Library::load(&config.templates.paths);
+        for problem in problems {
+            warn!("template left out: {problem}");
+        }
+        Ok(Plan::new(&config, &library).map_err(|problems| config.invalid(problems))?)
+    });
+    // The task is neither cancelled nor panics; if it does, that is worth a panic here too.
+    plan.await
+        .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+}
+
+fn hls_settings(config: &config::Hls) -> hls::Settings {
+    hls::Settings {
+        playlist_segments: config.playlist_segments,
+        max_bytes: usize::try_from(config.max_stream_bytes.0).unwrap_or(usize::MAX),
+        linger: config.linger.0,
+        ..hls::Settings::default()
+    }
+}
+
+fn status(pipeline: PipelineSnapshot) -> http::PipelineStatus {
+    http::PipelineStatus {
+        template: pipeline.template,
+        stream: pipeline.input,
+        publishes: match pipeline.destination {
+            Destination::Stream(key) => Some(key),
+            Destination::Segments(_) | Destination::Recording { .. } | Destination::None => None,
+        },
+        state: match pipeline.status.state {
+            State::Waiting => "waiting",
+            State::Idle => "idle",
+            State::Running => "running",
+            State::Restarting => "restarting",
+            State::Finishing => "finishing",
+            State::Ended => "ended",
+        },
+        restarts: u64::from(pipeline.status.restarts),
+        message: pipeline.status.last_error,
+    }
+}
+
 /// A connection is a file descriptor, and the usual limit of 1024 is for programs that have few.
 fn raise_file_limit() {
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => debug!(limit, "limit of open files raised"),
         Err(error) => warn!(%error, "cannot raise the limit of open files"),
     }
+}
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The system does not let the server wait for signals.
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
+    /// An RTMP address cannot be listened on.
+    #[error(transparent)]
+    Rtmp(#[from] rtmp::BindError),
+    /// An HTTP address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// GStreamer does not start.
+    #[error(transparent)]
+    Gstreamer(#[from] pipeline::StartError),
+    /// The configuration asks for what cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }

@@ -7,10 +7,11 @@ use std::{
 };
 
 use rust_embed::RustEmbed;
-use streammill_media::MediaKind;
+use streammill_media::{MediaKind, Track};
 
 use super::{
     clip::Clip,
+    instance::{BuildError, Instance, Recipe},
     params::{self, Kind, Values},
     template::Template,
     trial::{self, TrialError},
@@ -145,6 +146,32 @@ impl Entry {
         let line_with = |words: &str| self.text.lines().position(|line| line.contains(words));
         let elements = || line_with("[launch]").or_else(|| line_with("[variants."));
         1 + culprit.and_then(line_with).or_else(elements).unwrap_or(0)
+    }
+}
+
+impl Entry {
+    /// Whether all its elements are installed, found by building it without running it; else what is missing.
+    ///
+    /// [`start`](super::start) has to have been called.
+    pub fn installed(&self) -> Result<(), String> {
+        let clip = Clip::canned().map_err(|error| error.to_string())?;
+        for values in self.template.trial_values() {
+            let tracks: &[Track] = if self.template.is_source() { &[] } else { &clip.tracks };
+            let recipe = Recipe {
+                template: &self.template,
+                values: &values,
+                tracks,
+                file: None,
+                outlet: None,
+            };
+            match Instance::build(&recipe) {
+                Err(error @ (BuildError::MissingElements { .. } | BuildError::NoEncoder(_))) => {
+                    return Err(error.to_string());
+                }
+                _ => continue,
+            }
+        }
+        Ok(())
     }
 }
 

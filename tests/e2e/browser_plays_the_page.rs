@@ -214,7 +214,8 @@ fn a_browser_lists_what_is_live_and_a_click_plays_it() {
 #[test]
 fn a_browser_shows_a_hostile_name_as_text() {
     let server = Server::start(CONFIG);
-    let name = "<img src=x onerror=document.title='broken'>";
+    // No space and no slash: ffmpeg would not send them as they are.
+    let name = "<b>bold<i>&lt;'\"";
     let _publisher = Publish::new().to(&server.rtmp(&format!("live/{name}")));
     let browser = Browser::start();
     browser.open(&server.http(""));
@@ -223,11 +224,7 @@ fn a_browser_shows_a_hostile_name_as_text() {
     assert_eq!(shown, format!("live/{name}"));
     browser.run("document.querySelector('a.stream').click()");
     browser.assert_it_moves();
-    assert_eq!(
-        browser.run("return document.querySelectorAll('img').length"),
-        2,
-        "the page's own two"
-    );
+    assert_eq!(browser.run("return document.querySelectorAll('i').length"), 0);
     assert_eq!(
         browser.run("return document.title"),
         format!("live/{name} – streammill")

@@ -54,6 +54,10 @@ pub(crate) fn probe(url: &str, length: u32) -> Result<Probe, String> {
     for packet in list("packets") {
         let time = |key: &str| packet[key].as_str().and_then(|text| text.parse::<f64>().ok());
         let kind = packet["codec_type"].as_str().unwrap_or_default().to_owned();
+        // Script data, which ffprobe calls subtitles, comes when it comes.
+        if !matches!(kind.as_str(), "video" | "audio") {
+            continue;
+        }
         if let Some(dts) = time("dts_time").or_else(|| time("pts_time")) {
             packets.entry(kind).or_default().push(Packet {
                 pts: time("pts_time").unwrap_or(dts),

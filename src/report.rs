@@ -1,0 +1,135 @@
+//! What the command line prints: of templates and of a configuration that is checked.
+
+use std::fmt::Write as _;
+
+use crate::{
+    config::{Config, ConfigError},
+    pipeline::{
+        self, StartError,
+        library::{Entry, Library, UnknownTemplate},
+        plan::Plan,
+    },
+};
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Report {
+    text: String,
+    problems: usize,
+}
+
+impl Report {
+    /// Nothing is wrong.
+    pub fn is_good(&self) -> bool {
+        self.problems == 0
+    }
+
+    /// For the user.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Checks the templates by running each with a canned clip, and the configuration's use of them.
+///
+/// `progress` is told what is looked at, because trials take a moment.
+pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> Result<Report, ReportError> {
+    pipeline::start()?;
+    let (library, mut problems) = Library::load(&config.templates.paths);
+    let mut text = String::new();
+    for entry in library.iter() {
+        progress(&entry.template.name);
+        match entry.check().await {
+            Some(problem) => problems.push(problem),
+            None => writeln!(text, "template {}: good", entry.template.name)?,
+        }
+    }
+    if let Err(found) = Plan::new(config, &library)
+        && let ConfigError::Invalid(found) = config.invalid(found)
+    {
+        problems.extend(found);
+    }
+    for problem in &problems {
+        writeln!(text, "{problem}")?;
+    }
+    match problems.len() {
+        0 => writeln!(
+            text,
+            "configuration: good, {} apps, {} sources",
+            config.apps.len(),
+            config.sources.len()
+        )?,
+        1 => writeln!(text, "1 problem")?,
+        several => writeln!(text, "{several} problems")?,
+    }
+    Ok(Report {
+        text,
+        problems: problems.len(),
+    })
+}
+
+/// The templates in a table, or one with its parameters.
+pub fn templates(config: &Config, name: Option<&str>) -> Result<String, ReportError> {
+    pipeline::start()?;
+    let (library, problems) = Library::load(&config.templates.paths);
+    let mut text = String::new();
+    match name {
+        Some(name) => describe(library.find(name)?, &mut text)?,
+        None => {
+            let width = library.iter().map(|entry| entry.template.name.len()).max().unwrap_or(0);
+            for entry in library.iter() {
+                writeln!(text, "{:width$}  {}", entry.template.name, entry.template.summary)?;
+                if let Err(missing) = entry.installed() {
+                    writeln!(text, "{:width$}  cannot run here: {missing}", "")?;
+                }
+                for (name, param) in &entry.template.params {
+                    writeln!(text, "{:width$}    {name} = {}", "", param.default)?;
+                }
+            }
+        }
+    }
+    for problem in &problems {
+        writeln!(text, "{problem}")?;
+    }
+    Ok(text)
+}
+
+fn describe(entry: &Entry, text: &mut String) -> std::fmt::Result {
+    let template = &entry.template;
+    writeln!(text, "{}: {}", template.name, template.summary)?;
+    writeln!(text, "from {}", entry.place().display())?;
+    match entry.installed() {
+        Ok(()) => writeln!(text, "all its elements are installed")?,
+        Err(missing) => writeln!(text, "cannot run here: {missing}")?,
+    }
+    for (name, param) in &template.params {
+        let kind = format!("{:?}", param.kind).to_lowercase();
+        write!(text, "\n  {name} ({kind}, default {}", param.default)?;
+        if let Some(min) = &param.min {
+            write!(text, ", at least {min}")?;
+        }
+        if let Some(max) = &param.max {
+            write!(text, ", at most {max}")?;
+        }
+        if !param.values.is_empty() {
+            write!(text, ", one of {}", param.values.join(", "))?;
+        }
+        writeln!(text, ")\n    {}", param.summary)?;
+    }
+    Ok(())
+}
+
+/// Why there is nothing to print.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// GStreamer does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no template of the name that was asked for.
+    #[error(transparent)]
+    Unknown(#[from] UnknownTemplate),
+    /// Text could not be put together.
+    #[error(transparent)]
+    Format(#[from] std::fmt::Error),
+}

@@ -207,6 +207,24 @@ fn probe(file: &Path) -> (f64, Vec<String>) {
 }
 
 /// How many pictures each listed video segment holds, by decoding it behind its own header.
+/// The playlist of a track, of the presentation that the stream's multivariant playlist names.
+async fn media_playlist(mill: &Mill, key: &StreamKey, track: hls::TrackName) -> String {
+    let store = &mill.services.segments;
+    let multivariant = store.multivariant(key, "a", true, PATIENCE).await.unwrap();
+    let (_, rest) = multivariant.split_once("a/video.").unwrap();
+    let presentation = u64::from_str_radix(rest.split('.').next().unwrap(), 16).unwrap();
+    let answered = async {
+        loop {
+            match store.media(key, presentation, track) {
+                Ok(playlist) => return playlist,
+                Err(hls::Missing::NotYet) => sleep(Duration::from_millis(20)).await,
+                Err(missing) => panic!("{missing:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, answered).await.unwrap()
+}
+
 fn pictures_of_segments(mill: &Mill, key: &StreamKey, playlist: &str, dir: &Path) -> Vec<usize> {
     let track = hls::TrackName::new(MediaKind::Video, 0).unwrap();
     let number = |name: &str, at: usize, radix| u64::from_str_radix(name.split('.').nth(at).unwrap(), radix).unwrap();
@@ -276,7 +294,7 @@ async fn a_stream_becomes_segments_of_sound_and_picture() {
         let track = hls::TrackName::new(kind, 0).unwrap();
         let total = async {
             loop {
-                let playlist = mill.services.segments.media(&key, track, true, PATIENCE).await.unwrap();
+                let playlist = media_playlist(&mill, &key, track).await;
                 let durations = playlist.lines().filter_map(|line| line.strip_prefix("#EXTINF:"));
                 let total: f64 = durations
                     .map(|text| text.trim_end_matches(',').parse::<f64>().unwrap())
@@ -418,7 +436,7 @@ async fn a_change_of_codec_configuration_is_followed_by_every_template() {
     let track = hls::TrackName::new(MediaKind::Video, 0).unwrap();
     let changed = async {
         loop {
-            let playlist = mill.services.segments.media(&key, track, true, PATIENCE).await.unwrap();
+            let playlist = media_playlist(&mill, &key, track).await;
             if playlist.contains("#EXT-X-DISCONTINUITY\n") {
                 return playlist;
             }

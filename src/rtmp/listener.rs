@@ -8,7 +8,7 @@ use tokio::{
     time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::{Instrument, debug, field, info_span, warn};
 
 use super::{Context, connection::Connection};
 
@@ -64,7 +64,7 @@ impl Listener {
                 warn!(%peer, limit = context.settings.max_connections, "connection refused: rtmp.max_connections is reached");
                 continue;
             };
-            let span = info_span!("rtmp", %peer);
+            let span = info_span!("rtmp", %peer, stream = field::Empty);
             let connection = Connection::new(socket, peer, context.clone());
             let stop = connections.clone();
             let task = async move {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::select_all;
 use streammill_media::{Frame, MediaKind};
 use streammill_rtmp::{MediaType, MessageStreamId, PlayRequest, Rejection, RtmpTime, ServerSession, chunk};
-use tracing::info;
+use tracing::{Span, field::display, info};
 
 use super::{Context, outbox::Outbox};
 use crate::hub::{Event, Form, Interest, Packet, Protocol, StreamKey, Subscriber};
@@ -56,7 +56,8 @@ impl Play {
             software: software.to_owned(),
             from_cache: settings.gop_cache(),
         };
-        info!(stream = %key, software, "playing");
+        Span::current().record("stream", display(&key));
+        info!(software, "playing");
         Ok(Self {
             stream: request.stream,
             subscriber: context.hub.subscribe(&key, interest),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use streammill_rtmp::{MessageStreamId, PublishRequest, Rejection};
-use tracing::info;
+use tracing::{Span, field::display, info};
 
 use super::Context;
 use crate::hub::{Door, Origin, StreamKey};
@@ -31,7 +31,8 @@ impl Publish {
             software: software.to_owned(),
         };
         let publication = context.hub.claim(key, origin).map_err(|error| refuse(&error))?;
-        info!(stream = %publication.key(), software, "publishing");
+        Span::current().record("stream", display(publication.key()));
+        info!(software, "publishing");
         Ok(Self {
             stream: request.stream,
             door: Door::new(publication),

@@ -21,6 +21,9 @@ const JOINING: usize = 50;
 /// A player that got nothing for this long is counted as late.
 const STALL: Duration = Duration::from_secs(2);
 
+/// Latencies beyond a minute are counted as a minute.
+const MAX_LATENCY_MICROS: u64 = 60_000_000;
+
 /// What is asked of a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
@@ -61,7 +64,7 @@ impl Load {
             measuring: AtomicBool::new(false),
             delivered: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
-            latency: Mutex::new(Histogram::new(3)?),
+            latency: Mutex::new(Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, 3)?),
         });
         let mut tasks = JoinSet::new();
         for number in 0..self.publishers {

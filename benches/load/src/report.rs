@@ -46,7 +46,13 @@ impl fmt::Display for Report {
         for (server, rounds) in &self.rows {
             let cpu = median(rounds, |round| round.cpu.as_secs_f64());
             let gigabytes = median(rounds, |round| round.delivered as f64 / 1e9);
-            let per_gigabyte = median(rounds, |round| round.cpu.as_secs_f64() / (round.delivered as f64 / 1e9));
+            let per_gigabyte = match rounds.iter().all(|round| round.delivered > 0) {
+                true => {
+                    let ratio = |round: &Figures| round.cpu.as_secs_f64() / (round.delivered as f64 / 1e9);
+                    format!("{:.2}", median(rounds, ratio))
+                }
+                false => "–".to_owned(),
+            };
             let millis = |latency: fn(&Figures) -> Duration| median(rounds, |round| latency(round).as_secs_f64() * 1e3);
             let p50 = millis(|round| round.latency_p50);
             let p99 = millis(|round| round.latency_p99);
@@ -55,7 +61,7 @@ impl fmt::Display for Report {
             let stalled = median(rounds, |round| round.stalled as f64);
             writeln!(
                 f,
-                "| {server} | {cpu:.2} | {gigabytes:.3} | {per_gigabyte:.2} | {p50:.1} | {p99:.1} | {max:.1} | {resident:.1} | {stalled:.0} |"
+                "| {server} | {cpu:.2} | {gigabytes:.3} | {per_gigabyte} | {p50:.1} | {p99:.1} | {max:.1} | {resident:.1} | {stalled:.0} |"
             )?;
         }
         Ok(())

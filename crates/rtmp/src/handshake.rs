@@ -189,3 +189,83 @@ fn sign(key: &[u8], parts: &[&[u8]]) -> [u8; DIGEST] {
 pub struct HandshakeError {
     version: u8,
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Everything a client sends first.
+    fn first_of(handshake: &mut Handshake) -> Bytes {
+        handshake.take_output().unwrap()
+    }
+
+    #[test]
+    fn both_ends_finish_however_the_bytes_are_cut() {
+        for cut in [1, 7, 1535, 1536, 1537, 4000] {
+            let mut client = Handshake::new(Role::Client, [1; 32]);
+            let mut server = Handshake::new(Role::Server, [2; 32]);
+            while !(client.is_done() && server.is_done()) {
+                let to_server = client.take_output().unwrap_or_default();
+                to_server
+                    .chunks(cut)
+                    .for_each(|piece| assert_eq!(server.handle(piece), Ok(piece.len())));
+                let to_client = server.take_output().unwrap_or_default();
+                to_client
+                    .chunks(cut)
+                    .for_each(|piece| assert_eq!(client.handle(piece), Ok(piece.len())));
+                assert!(!(to_server.is_empty() && to_client.is_empty()), "stuck at cut {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_digest_is_found_at_either_of_its_places_and_answered_with_one() {
+        for base in OFFSET_BASES {
+            let hello = Handshake::new(Role::Server, [3; 32]).hello(PLAYER_KEY, base, [9, 0, 124, 2]);
+            let mut server = Handshake::new(Role::Server, [4; 32]);
+            server.handle(&[&[VERSION], &hello[..]].concat()).unwrap();
+            let answer = first_of(&mut server);
+            let (s1, s2) = answer[1..].split_at(PACKET);
+            assert!(find_digest(s1, base, SERVER_KEY).is_some(), "base {base}");
+
+            let digest = find_digest(&hello, base, PLAYER_KEY).unwrap();
+            let key = sign(&[SERVER_KEY, &KEY_TAIL].concat(), &[&digest]);
+            assert_eq!(
+                s2[PACKET - DIGEST..],
+                sign(&key, &[&s2[..PACKET - DIGEST]]),
+                "base {base}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_client_without_a_digest_gets_its_bytes_back() {
+        for version in [[0; 4], [9, 0, 124, 2]] {
+            let mut hello = vec![0x5a; PACKET];
+            hello[4..8].copy_from_slice(&version);
+            let mut server = Handshake::new(Role::Server, [4; 32]);
+            server.handle(&[&[VERSION], &hello[..]].concat()).unwrap();
+            assert_eq!(first_of(&mut server)[1 + PACKET..], hello);
+        }
+    }
+
+    #[test]
+    fn another_version_is_refused_at_its_first_byte() {
+        for version in [0, 6, b'G'] {
+            let mut server = Handshake::new(Role::Server, [4; 32]);
+            assert_eq!(server.handle(&[version]), Err(HandshakeError { version }));
+        }
+    }
+
+    #[test]
+    fn what_follows_the_handshake_is_left_alone() {
+        let mut server = Handshake::new(Role::Server, [4; 32]);
+        let mut input = vec![VERSION];
+        input.resize(1 + 2 * PACKET, 0);
+        input.extend(b"chunks");
+        assert_eq!(server.handle(&input), Ok(1 + 2 * PACKET));
+        assert!(server.is_done());
+    }
+}

@@ -117,3 +117,46 @@ impl Iterator for Aggregate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(kind: u8, time: u32, text: &str) -> Vec<u8> {
+        let [t0, t1, t2, t3] = time.to_be_bytes();
+        let mut bytes = vec![kind, 0, 0, text.len() as u8, t1, t2, t3, t0, 0, 0, 0];
+        bytes.extend(text.as_bytes());
+        bytes.extend((11 + text.len() as u32).to_be_bytes());
+        bytes
+    }
+
+    fn split(payload: Vec<u8>) -> Vec<(MediaType, u32, Bytes)> {
+        let parts = Aggregate::new(RtmpTime(1000), payload.into());
+        parts.map(|(kind, time, payload)| (kind, time.0, payload)).collect()
+    }
+
+    #[test]
+    fn an_aggregate_is_split_and_its_times_are_moved_to_its_own() {
+        let payload = [
+            part(9, 500, "video"),
+            part(8, 520, "audio"),
+            part(99, 530, "?"),
+            part(18, 540, "data"),
+        ]
+        .concat();
+        let expected = [
+            (MediaType::Video, 1000, Bytes::from("video")),
+            (MediaType::Audio, 1020, Bytes::from("audio")),
+            (MediaType::Data, 1040, Bytes::from("data")),
+        ];
+        assert_eq!(split(payload), expected);
+    }
+
+    #[test]
+    fn a_part_that_is_cut_short_ends_the_aggregate() {
+        let mut payload = [part(9, 0, "whole"), part(8, 0, "cut")].concat();
+        payload.truncate(payload.len() - 6);
+        assert_eq!(split(payload).len(), 1);
+        assert_eq!(split(vec![9, 0xff, 0xff, 0xff]).len(), 0);
+    }
+}

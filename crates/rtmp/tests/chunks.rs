@@ -153,16 +153,51 @@ fn unfinished_messages_are_bounded_in_number_and_in_bytes() {
     assert!(large.poll().unwrap_err().to_string().contains("more than 1000 bytes"));
 }
 
-fn message() -> impl Strategy<Value = RawMessage> {
-    let id = prop_oneof![2u32..64, 64u32..320, 320u32..65_600];
-    let payload = proptest::collection::vec(any::<u8>(), 0..1000);
-    (id, any::<u32>(), any::<u8>(), any::<u32>(), payload).prop_map(|(id, time, type_id, stream, payload)| RawMessage {
-        chunk_stream: ChunkStreamId(id),
+#[test]
+fn the_writer_says_no_more_than_it_must() {
+    let message = |time, length: usize, type_id, stream| RawMessage {
+        chunk_stream: ChunkStreamId(6),
         timestamp: RtmpTime(time),
         type_id,
         stream: MessageStreamId(stream),
-        payload: payload.into(),
-    })
+        payload: vec![7; length].into(),
+    };
+    let mut writer = ChunkWriter::default();
+    let mut first_bytes = Vec::new();
+    for (time, length, type_id, stream) in [
+        (1000, 10, 9, 1),
+        (1040, 20, 9, 1),
+        (1080, 20, 9, 1),
+        (1120, 20, 9, 1),
+        (1160, 20, 9, 2),
+        (1100, 20, 9, 2),
+        (0x0200_0000, 20, 9, 2),
+    ] {
+        let mut out = BytesMut::new();
+        writer.write(&message(time, length, type_id, stream), &mut out);
+        first_bytes.push(out[0] >> 6);
+    }
+    // Whole, other length, nothing new but the delta seen once, the same, other stream, back in time, far ahead.
+    assert_eq!(first_bytes, [0, 1, 3, 3, 0, 0, 0]);
+}
+
+fn message() -> impl Strategy<Value = RawMessage> {
+    let id = prop_oneof![2u32..4, 64u32..66, 320u32..322];
+    let payload = proptest::collection::vec(any::<u8>(), 0..1000);
+    (
+        id,
+        prop_oneof![any::<u32>(), (0u32..5).prop_map(|n| n * 40)],
+        8u8..10,
+        0u32..2,
+        payload,
+    )
+        .prop_map(|(id, time, type_id, stream, payload)| RawMessage {
+            chunk_stream: ChunkStreamId(id),
+            timestamp: RtmpTime(time),
+            type_id,
+            stream: MessageStreamId(stream),
+            payload: payload.into(),
+        })
 }
 
 proptest! {

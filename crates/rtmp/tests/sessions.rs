@@ -239,3 +239,28 @@ fn players_are_told_that_the_publisher_left_and_came_back() {
         ["NetStream.Play.UnpublishNotify", "eof", "NetStream.Play.PublishNotify"]
     );
 }
+
+#[test]
+fn a_peer_that_asks_for_acknowledgements_gets_them() {
+    let mut pair = Pair::new(8);
+    pair.connect();
+    let stream = pair.ask_to_play("cam");
+    pair.server.accept_play(stream);
+    pair.run().unwrap();
+    // The server asked for one after each 5,000,000 bytes when it let the client in.
+    let payload = Bytes::from(vec![0; 1_000_000]);
+    for _ in 0..6 {
+        pair.server.send_frame(stream, MediaType::Video, RtmpTime(0), &payload);
+        while let Some(bytes) = pair.server.poll_output() {
+            pair.give_client(&bytes);
+        }
+    }
+    let said: Vec<_> = std::iter::from_fn(|| pair.client.poll_output()).collect();
+    let [acknowledgement] = &said[..] else {
+        panic!("{said:?}")
+    };
+    // Message type 3 with a count of at least the window (§5.4.3).
+    assert_eq!(acknowledgement[7], 3);
+    let count = u32::from_be_bytes(*acknowledgement.last_chunk().unwrap());
+    assert!((5_000_000..6_100_000).contains(&count), "{count}");
+}

@@ -24,6 +24,7 @@ pub(super) struct Link {
     handshake: Handshake,
     reader: ChunkReader,
     writer: ChunkWriter,
+    role: Role,
     output: VecDeque<Bytes>,
     received: u64,
     acknowledged: u64,
@@ -60,6 +61,7 @@ impl Link {
             handshake: Handshake::new(role, entropy),
             reader: ChunkReader::new(limits),
             writer: ChunkWriter::default(),
+            role,
             output: VecDeque::new(),
             received: 0,
             acknowledged: 0,
@@ -251,16 +253,19 @@ impl Link {
         payload: Bytes,
     ) {
         let mut out = BytesMut::with_capacity(payload.len() + 64);
-        self.writer.write(
-            &RawMessage {
-                chunk_stream,
-                timestamp,
-                type_id,
-                stream,
-                payload,
-            },
-            &mut out,
-        );
+        let message = RawMessage {
+            chunk_stream,
+            timestamp,
+            type_id,
+            stream,
+            payload,
+        };
+        // On a server's media chunk streams shared forms go between, and a header must not refer to what was before.
+        let is_media = matches!(type_id, type_id::AUDIO | type_id::VIDEO | type_id::DATA);
+        match self.role {
+            Role::Server if is_media => self.writer.write_whole(&message, &mut out),
+            Role::Server | Role::Client => self.writer.write(&message, &mut out),
+        }
         self.output.push_back(out.freeze());
     }
 }

@@ -74,7 +74,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(files) => {
             let config = files.load()?;
             let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-            let checked = runtime.block_on(report::check(&config, |template| progress(template)));
+            let checked = runtime.block_on(report::check(&config, progress));
             runtime.shutdown_background();
             let report = checked?;
             print!("{}", report.text());

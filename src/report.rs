@@ -2,13 +2,11 @@
 
 use std::fmt::Write as _;
 
-use anyhow::Context as _;
-
 use crate::{
-    config::Config,
+    config::{Config, ConfigError},
     pipeline::{
-        self,
-        library::{Entry, Library},
+        self, StartError,
+        library::{Entry, Library, UnknownTemplate},
         plan::Plan,
     },
 };
@@ -35,8 +33,8 @@ impl Report {
 /// Checks the templates by running each with a canned clip, and the configuration's use of them.
 ///
 /// `progress` is told what is looked at, because trials take a moment.
-pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> anyhow::Result<Report> {
-    pipeline::start().context("GStreamer")?;
+pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> Result<Report, ReportError> {
+    pipeline::start()?;
     let (library, mut problems) = Library::load(&config.templates.paths);
     let mut text = String::new();
     for entry in library.iter() {
@@ -46,7 +44,9 @@ pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> anyhow::R
             None => writeln!(text, "template {}: good", entry.template.name)?,
         }
     }
-    if let Err(found) = Plan::new(config, &library) {
+    if let Err(found) = Plan::new(config, &library)
+        && let ConfigError::Invalid(found) = config.invalid(found)
+    {
         problems.extend(found);
     }
     for problem in &problems {
@@ -69,8 +69,8 @@ pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> anyhow::R
 }
 
 /// The templates in a table, or one with its parameters.
-pub fn templates(config: &Config, name: Option<&str>) -> anyhow::Result<String> {
-    pipeline::start().context("GStreamer")?;
+pub fn templates(config: &Config, name: Option<&str>) -> Result<String, ReportError> {
+    pipeline::start()?;
     let (library, problems) = Library::load(&config.templates.paths);
     let mut text = String::new();
     match name {
@@ -117,4 +117,19 @@ fn describe(entry: &Entry, text: &mut String) -> std::fmt::Result {
         writeln!(text, ")\n    {}", param.summary)?;
     }
     Ok(())
+}
+
+/// Why there is nothing to print.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// GStreamer does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no template of the name that was asked for.
+    #[error(transparent)]
+    Unknown(#[from] UnknownTemplate),
+    /// Text could not be put together.
+    #[error(transparent)]
+    Format(#[from] std::fmt::Error),
 }

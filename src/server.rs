@@ -2,9 +2,8 @@
 
 #![allow(clippy::print_stdout, reason = "the addresses are what the user asked for")]
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
 
-use anyhow::Context as _;
 use streammill_media::MediaTime;
 use tokio::{
     net::TcpListener,
@@ -32,7 +31,7 @@ use crate::{
 /// Serves until a signal comes. True if everything stopped within the deadline.
 ///
 /// SIGTERM or SIGINT drains; a second one exits at once.
-pub async fn run(config: Config) -> anyhow::Result<bool> {
+pub async fn run(config: Config) -> Result<bool, ServerError> {
     // Before anything listens: a signal during start must not be lost.
     let mut signals = Signals::new()?;
     let deadline = config.shutdown.deadline.0;
@@ -55,10 +54,11 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> anyhow::Result<Self> {
+    fn new() -> Result<Self, ServerError> {
+        let wait_for = |kind| signal(kind).map_err(ServerError::Signals);
         Ok(Self {
-            terminate: signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?,
-            interrupt: signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?,
+            terminate: wait_for(SignalKind::terminate())?,
+            interrupt: wait_for(SignalKind::interrupt())?,
         })
     }
 
@@ -79,7 +79,7 @@ struct Server {
 
 impl Server {
     /// Starts the parts: what the others build on first, what lets clients in last.
-    async fn start(config: Config) -> anyhow::Result<Self> {
+    async fn start(config: Config) -> Result<Self, ServerError> {
         raise_file_limit();
         let stages = Stages::default();
         let apps: BTreeMap<String, App> = config
@@ -101,15 +101,14 @@ impl Server {
             rtmp_listeners.push(rtmp::Listener::bind(*address).await?);
         }
         let mut http_listeners = Vec::new();
-        for address in &config.http.listen {
-            let listener = TcpListener::bind(address).await;
-            http_listeners.push(listener.with_context(|| format!("cannot listen on {address}"))?);
+        let mut http_addresses = Vec::new();
+        for &address in &config.http.listen {
+            let failed = |source| ServerError::Http { address, source };
+            let listener = TcpListener::bind(address).await.map_err(failed)?;
+            http_addresses.push(listener.local_addr().map_err(failed)?);
+            http_listeners.push(listener);
         }
         let rtmp_addresses: Vec<_> = rtmp_listeners.iter().map(rtmp::Listener::address).collect();
-        let http_addresses = http_listeners
-            .iter()
-            .map(TcpListener::local_addr)
-            .collect::<Result<Vec<_>, _>>()?;
 
         let mut site = http::Site::new(hub.clone(), store.clone());
         site.rtmp_port = rtmp_addresses.first().map(SocketAddr::port);
@@ -172,7 +171,7 @@ impl Server {
 }
 
 /// Starts GStreamer and finds the templates that the configuration asks for. This loads plugins from disk.
-async fn plan(config: &Config) -> anyhow::Result<Plan> {
+async fn plan(config: &Config) -> Result<Plan, ServerError> {
     let config = config.clone();
     let plan = tokio::task::spawn_blocking(move || {
         pipeline::start()?;
@@ -180,9 +179,11 @@ async fn plan(config: &Config) -> anyhow::Result<Plan> {
         for problem in problems {
             warn!("template left out: {problem}");
         }
-        Plan::new(&config, &library).map_err(|problems| ConfigError::Invalid(problems).into())
+        Ok(Plan::new(&config, &library).map_err(|problems| config.invalid(problems))?)
     });
-    plan.await.context("loading the templates failed")?
+    // The task is neither cancelled nor panics; if it does, that is worth a panic here too.
+    plan.await
+        .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
 fn hls_settings(config: &config::Hls) -> hls::Settings {
@@ -221,4 +222,30 @@ fn raise_file_limit() {
         Ok(limit) => debug!(limit, "limit of open files raised"),
         Err(error) => warn!(%error, "cannot raise the limit of open files"),
     }
+}
+
+/// Why the server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The system does not let the server wait for signals.
+    #[error("cannot wait for signals")]
+    Signals(#[source] io::Error),
+    /// An RTMP address cannot be listened on.
+    #[error(transparent)]
+    Rtmp(#[from] rtmp::BindError),
+    /// An HTTP address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// GStreamer does not start.
+    #[error(transparent)]
+    Gstreamer(#[from] pipeline::StartError),
+    /// The configuration asks for what cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
 }

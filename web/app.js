@@ -111,6 +111,9 @@ function show() {
   if (!stream) {
     // What a player still holds is played to its end.
     if (!shown.player) ended(`Nobody publishes ${label(shown.wanted)} at the moment. It starts here when someone does.`);
+  } else if (shown.player?.kind === "hls" && root.dataset.state === "playing") {
+    // A publisher that returns goes on in the same playlists, or the player will find that they are over.
+    shown.since = stream.since;
   } else if (stream.since !== shown.since || (root.dataset.state === "ended" && !shown.player)) {
     play(stream);
   }
@@ -307,6 +310,9 @@ async function playHls(stream, ticket) {
     if (data.type === Hls.ErrorTypes.MEDIA_ERROR && recoveries < 3) {
       recoveries += 1;
       player.recoverMediaError();
+    } else if (data.response?.code === 404 && data.details !== Hls.ErrorDetails.MANIFEST_LOAD_ERROR) {
+      // The stream came back with other tracks; that is another presentation, which is looked for anew.
+      ended("The stream has changed. Looking for it again…");
     } else {
       failed(hlsError(data));
     }

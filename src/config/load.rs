@@ -55,11 +55,46 @@ pub fn load(files: &[PathBuf], environment: BTreeMap<String, String>) -> Result<
     if files.is_empty() && config.apps.is_empty() {
         config.apps.insert("live".to_owned(), built_in_app());
     }
+    config.files = files.to_vec();
     let problems = contradictions(&config);
     match problems.is_empty() {
         true => Ok(config),
-        false => Err(ConfigError::Invalid(problems)),
+        false => Err(config.invalid(problems)),
     }
+}
+
+impl Config {
+    /// An error with the file and the line of each problem whose key stands in a file.
+    pub fn invalid(&self, mut problems: Vec<Problem>) -> ConfigError {
+        for problem in problems.iter_mut().filter(|problem| problem.place.is_none()) {
+            // What a later file says overrides an earlier one.
+            problem.place = problem.key.as_ref().and_then(|key| {
+                self.files.iter().rev().find_map(|path| {
+                    let text = std::fs::read_to_string(path).ok()?;
+                    Some((path.clone(), line_of(&text, key)?))
+                })
+            });
+        }
+        ConfigError::Invalid(problems)
+    }
+}
+
+/// The line of the last part of a dotted key that stands in the text.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    let table = toml::de::DeTable::parse(text).ok()?;
+    let mut start = None;
+    let mut values = table.get_ref();
+    for part in key.split('.') {
+        let Some((name, value)) = values.iter().find(|(name, _)| name.get_ref() == part) else {
+            break;
+        };
+        start = Some(name.span().start);
+        match value.get_ref() {
+            toml::de::DeValue::Table(inner) => values = inner,
+            _ => break,
+        }
+    }
+    Some(1 + text.get(..start?)?.matches('\n').count())
 }
 
 fn built_in_app() -> App {
@@ -153,8 +188,11 @@ fn or_hint(hint: Option<String>) -> String {
 /// The candidate that was probably meant.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
     candidates
+        // The one measure forgives what is left out or added, the other what is swapped in a short word.
         .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.75)
+        .filter(|(likeness, candidate)| {
+            *likeness > 0.75 || strsim::normalized_damerau_levenshtein(word, candidate) > 0.6
+        })
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate.to_owned())
 }
@@ -252,7 +290,7 @@ impl fmt::Display for Problem {
 #[non_exhaustive]
 pub enum ConfigError {
     /// A file that was named cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,

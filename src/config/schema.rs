@@ -27,6 +27,9 @@ pub struct Config {
     pub apps: BTreeMap<String, App>,
     /// Pipelines without an input that run while the server does.
     pub sources: BTreeMap<String, Source>,
+    /// The files it was read from.
+    #[serde(skip)]
+    pub files: Vec<PathBuf>,
 }
 
 /// `[rtmp]`

@@ -29,26 +29,21 @@ pub(super) async fn multivariant(site: &Site, key: &StreamKey, folder: &str) -> 
 }
 
 /// `/APP/NAME/FILE`
-pub(super) async fn file(
-    site: &Site,
-    key: &StreamKey,
-    resource: Resource,
-    request: &HeaderMap,
-    viewer: Viewer,
-) -> Response {
+pub(super) fn file(site: &Site, key: &StreamKey, resource: Resource, request: &HeaderMap, viewer: Viewer) -> Response {
     let seen = |bytes: usize| site.audience().note(key, viewer, bytes as u64, Instant::now());
     let tag = format!("\"{resource}\"");
     match resource {
-        Resource::Playlist { track } => {
-            let may_come = site.hub.is_live(key);
-            match site.hls.media(key, track, may_come, PATIENCE).await {
-                Ok(text) => {
-                    seen(text.len());
-                    reply::whole(PLAYLIST, reply::FRESH, text)
-                }
-                Err(missing) => absent(site, key, missing),
+        Resource::Playlist { track, presentation } => match site.hls.media(key, presentation, track) {
+            Ok(text) => {
+                seen(text.len());
+                reply::whole(PLAYLIST, reply::FRESH, text)
             }
-        }
+            Err(Missing::NotYet) => absent(site, key, Missing::NotYet),
+            Err(_) => reply::failure(
+                StatusCode::NOT_FOUND,
+                "this playlist is over; load the stream's .m3u8 again",
+            ),
+        },
         Resource::Init {
             track,
             presentation,

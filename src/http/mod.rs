@@ -1,6 +1,6 @@
 //! The server's HTTP side: the page, FLV and HLS for players, the JSON interface and statistics.
 //!
-//! It owns no stream and no segment; it asks the [`Hub`] and the [`hls::Store`]. Every answer, good or bad, may be read
+//! It owns no stream and no segment; it asks the [`Hub`] and the [store](output::hls::Store). Every answer, good or bad, may be read
 //! by pages of other sites, and an error says what to do. Names from the network reach HTML only as JSON that the page
 //! shows as text.
 
@@ -185,7 +185,7 @@ impl Request {
             Route::Multivariant(key, folder) => hls::multivariant(site, &key, &folder).await,
             Route::HlsFile(key, resource) => {
                 let viewer = Viewer::new(self.peer.ip(), &self.software());
-                hls::file(site, &key, resource, &self.headers, viewer).await
+                hls::file(site, &key, resource, &self.headers, viewer)
             }
             Route::Server => reply::json(&api::server(site)),
             Route::Streams => reply::json(&api::streams(site)),

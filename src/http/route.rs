@@ -142,7 +142,10 @@ mod tests {
     #[test]
     fn every_path_is_what_the_table_says() {
         let video = hls::TrackName::new(MediaKind::Video, 0).unwrap();
-        let playlist = hls::Resource::Playlist { track: video };
+        let playlist = hls::Resource::Playlist {
+            track: video,
+            presentation: 0xa1,
+        };
         let segment = hls::Resource::Segment {
             track: video,
             presentation: 0xa1,
@@ -171,7 +174,7 @@ mod tests {
             ("/live/a%2Fb.m3u8", multivariant("live", "a/b", "a%2Fb")),
             ("/live/a\"b.m3u8", multivariant("live", "a\"b", "a%22b")),
             (
-                "/live/x/video.media.m3u8",
+                "/live/x/video.a1.media.m3u8",
                 Route::HlsFile(stream("live", "x"), playlist),
             ),
             (
@@ -213,7 +216,7 @@ mod tests {
             ("/live/x.mp4", Unknown),
             ("/live/.flv", Unknown),
             ("/live/.m3u8", Unknown),
-            ("/live/video.media.m3u8", Unknown),
+            ("/live/video.a1.media.m3u8", Unknown),
             ("/preview/live", Unknown),
             ("/api/v2/streams", Unknown),
         ] {

@@ -133,7 +133,7 @@ async fn hls_is_followed_from_playlist_to_segment_to_range() {
     let main = main.text().await.unwrap();
     assert!(main.contains("RESOLUTION=640x360,FRAME-RATE=25.000\n"), "{main}");
     let media = main.lines().last().unwrap();
-    assert_eq!(media, "a%20b/video.media.m3u8");
+    assert!(media.starts_with("a%20b/video."), "{media}");
 
     let media = server.text(&format!("/live/{media}")).await;
     let segment = media.lines().find(|line| line.ends_with(".m4s")).unwrap();
@@ -241,7 +241,8 @@ async fn the_json_tells_what_is_live_and_who_watches() {
     .await;
     let _publication = server.publish("x");
     let _live = server.package("x");
-    server.text("/live/x/video.media.m3u8").await;
+    let main = server.text("/live/x.m3u8").await;
+    server.text(&format!("/live/{}", main.lines().last().unwrap())).await;
     let mut flv = server.get("/live/x.flv").await.bytes_stream();
     flv.next().await.unwrap().unwrap();
 

@@ -8,7 +8,7 @@ use streammill_rtmp::{
     SessionError,
 };
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -70,7 +70,6 @@ impl Connection {
                 max_message: settings.max_message,
                 ..Limits::default()
             },
-            ..ServerConfig::default()
         };
         let now = Instant::now();
         Self {
@@ -95,7 +94,9 @@ impl Connection {
         // What the session still has to say (why it ends, above all) is worth a moment.
         self.tell_ends(&end);
         drain(&mut self.session, &mut self.outbox);
-        let _ = timeout(TICK, self.outbox.flush(&mut self.writer, TICK)).await;
+        if !matches!(end, End::Left | End::Io(_)) {
+            let _ = timeout(TICK, self.say_goodbye()).await;
+        }
         match end {
             End::Left => info!("connection closed by the peer"),
             End::Stopped => debug!("connection closed: the server stops"),
@@ -104,7 +105,18 @@ impl Connection {
             End::Protocol(error) => warn!(%error, "connection closed: the peer broke the protocol"),
             End::Media(error) => warn!(%error, "connection closed: the media cannot be used"),
             End::Idle => info!("connection closed: the stream is not live"),
+            End::Refused => debug!("connection closed: the client was refused"),
         }
+    }
+
+    /// Sends the rest and waits for the peer to close. A socket that is closed with unread input resets the connection,
+    /// and a peer that is reset does not read what it was told.
+    async fn say_goodbye(&mut self) -> std::io::Result<()> {
+        self.outbox.flush(&mut self.writer, TICK).await?;
+        self.writer.shutdown().await?;
+        let mut unread = [0; 4096];
+        while self.reader.read(&mut unread).await? > 0 {}
+        Ok(())
     }
 
     async fn drive(&mut self, stop: &CancellationToken) -> End {
@@ -158,7 +170,7 @@ impl Connection {
     fn take_events(&mut self) -> Result<(), End> {
         while let Some(event) = self.session.poll_event() {
             match event {
-                ServerEvent::Connect(request) => self.connect(request),
+                ServerEvent::Connect(request) => self.connect(request)?,
                 ServerEvent::Publish(request) => {
                     let admitted = self.admit(|connection, client| {
                         Publish::admit(
@@ -177,6 +189,7 @@ impl Connection {
                         Err(rejection) => {
                             info!(reason = %rejection.description, "publisher refused");
                             self.session.reject_publish(request.stream, &rejection);
+                            self.end_if_idle()?;
                         }
                     }
                 }
@@ -198,6 +211,7 @@ impl Connection {
                         Err(rejection) => {
                             info!(reason = %rejection.description, "player refused");
                             self.session.reject_play(request.stream, &rejection);
+                            self.end_if_idle()?;
                         }
                     }
                 }
@@ -230,7 +244,15 @@ impl Connection {
         Ok(())
     }
 
-    fn connect(&mut self, request: ConnectRequest) {
+    /// A client that was refused and does nothing else is told why, and let go: many wait forever otherwise.
+    fn end_if_idle(&self) -> Result<(), End> {
+        match self.publishes.is_empty() && self.plays.is_empty() {
+            true => Err(End::Refused),
+            false => Ok(()),
+        }
+    }
+
+    fn connect(&mut self, request: ConnectRequest) -> Result<(), End> {
         // Flash-era clients write the default instance out (`live/_definst_`).
         let app = request.app.trim_end_matches('/');
         let app = app.strip_suffix("/_definst_").unwrap_or(app);
@@ -239,13 +261,14 @@ impl Connection {
             let description = format!("There is no application '{app}' on this server.");
             let rejection = Rejection::new("NetConnection.Connect.InvalidApp", &description);
             self.session.reject_connect(&rejection);
-            return;
+            return Err(End::Refused);
         }
         self.client = Some(Client {
             app: app.to_owned(),
             software: request.flash_ver.unwrap_or_default(),
         });
         self.session.accept_connect();
+        Ok(())
     }
 
     fn admit<T>(&self, admit: impl FnOnce(&Self, &Client) -> Result<T, Rejection>) -> Result<T, Rejection> {
@@ -300,7 +323,7 @@ impl Connection {
         let reason = match end {
             End::Stopped => "The server is stopping.".to_owned(),
             End::Media(error) => error.to_string(),
-            End::Left | End::Io(_) | End::Silent | End::Protocol(_) | End::Idle => return,
+            End::Left | End::Io(_) | End::Silent | End::Protocol(_) | End::Idle | End::Refused => return,
         };
         for publish in self.publishes.drain(..) {
             self.session.end_publish(publish.stream, &reason);
@@ -320,4 +343,5 @@ enum End {
     Protocol(SessionError),
     Media(DoorError),
     Idle,
+    Refused,
 }

@@ -5,7 +5,7 @@
 //! can be made from what is held here. Everything lives in memory and within bounds; a file system never sees a name from
 //! the network.
 //!
-//! The store knows no muxer and no HTTP, and its rules ([`presentation`], [`playlist`]) know no clock.
+//! The store knows no muxer and no HTTP, and its rules (`presentation`, `playlist`) know no clock.
 
 mod playlist;
 mod presentation;

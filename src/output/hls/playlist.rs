@@ -261,6 +261,7 @@ video.a1.10.m4s
         Variant {
             file: Resource::Playlist {
                 track: track(MediaKind::Video),
+                presentation: 0xa1,
             },
             codecs: "avc1.64001f".to_owned(),
             resolution: Some((1280, 720)),
@@ -275,6 +276,7 @@ video.a1.10.m4s
         Variant {
             file: Resource::Playlist {
                 track: track(MediaKind::Audio),
+                presentation: 0xa1,
             },
             codecs: "mp4a.40.2".to_owned(),
             resolution: None,
@@ -299,10 +301,10 @@ video.a1.10.m4s
 #EXT-X-VERSION:7
 #EXT-X-INDEPENDENT-SEGMENTS
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",\
-URI=\"my%20cam/audio.media.m3u8\"
+URI=\"my%20cam/audio.a1.media.m3u8\"
 #EXT-X-STREAM-INF:BANDWIDTH=1330000,AVERAGE-BANDWIDTH=1128000,CODECS=\"avc1.64001f,mp4a.40.2\",\
 RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\"
-my%20cam/video.media.m3u8
+my%20cam/video.a1.media.m3u8
 "
         );
     }
@@ -318,7 +320,10 @@ my%20cam/video.media.m3u8
             playlist.text("x").unwrap()
         };
         let sound = only(None, Some(audio()));
-        assert!(sound.ends_with("CODECS=\"mp4a.40.2\"\nx/audio.media.m3u8\n"), "{sound}");
+        assert!(
+            sound.ends_with("CODECS=\"mp4a.40.2\"\nx/audio.a1.media.m3u8\n"),
+            "{sound}"
+        );
         assert!(!only(Some(video()), None).contains("audio"));
     }
 }

@@ -9,6 +9,8 @@
 //!   sequence number find the same numbers in all of them.
 //! * A presentation that ended may be opened again: sequence numbers go on, in a new epoch. Only after a moment of grace
 //!   does it say `EXT-X-ENDLIST`, which players take for final; a pipeline that is restarted gets by without it.
+//! * Opened again with other kinds of tracks it starts over under another number: players cannot follow a presentation
+//!   that loses its sound, or gains some, but they can load another.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -77,6 +79,8 @@ pub(super) struct State {
     opening: u64,
     tracks: BTreeMap<TrackName, Track>,
     expected: Option<Vec<MediaKind>>,
+    /// What was expected of the opening before.
+    expected_before: Option<Vec<MediaKind>>,
     epoch: u64,
     /// Where on the timeline the epoch begins, for tracks other than the one that began it.
     epoch_start: MediaTime,
@@ -117,6 +121,7 @@ impl State {
             opening: 0,
             tracks: BTreeMap::new(),
             expected: None,
+            expected_before: None,
             epoch: 0,
             epoch_start: MediaTime::ZERO,
             opening_epoch: 0,
@@ -132,17 +137,27 @@ impl State {
         self.close_segments();
         self.opening += 1;
         self.opening_epoch = self.epoch;
-        self.expected = None;
+        self.expected_before = self.expected.take().or(self.expected_before.take());
         self.anchor = None;
         self.ended = None;
         self.opening
     }
 
-    /// The kinds of tracks that will come.
-    pub(super) fn expect(&mut self, opening: u64, kinds: &[MediaKind]) {
-        if opening == self.opening {
-            self.expected = Some(kinds.to_vec());
+    /// Says which kinds of tracks will come, before they do. Where they are others than before, it starts over under the
+    /// number `fresh_id`.
+    pub(super) fn expect(&mut self, opening: u64, kinds: &[MediaKind], fresh_id: u64) {
+        if opening != self.opening {
+            return;
         }
+        let mut kinds = kinds.to_vec();
+        kinds.sort_unstable();
+        if self.expected_before.as_ref().is_some_and(|before| *before != kinds) {
+            *self = Self {
+                opening,
+                ..Self::new(fresh_id, self.settings.clone())
+            };
+        }
+        self.expected = Some(kinds);
     }
 
     /// Adds a track to an opening; `None` if the opening is over, or the kind is none that HLS carries.
@@ -161,7 +176,10 @@ impl State {
                 track.breaks = true;
             }
             None => {
-                self.tracks.insert(name, Track::new(info, opening, self.opening_epoch));
+                let is_earlier = |track: &Track| track.opening < opening && track.next_sequence > 0;
+                let breaks = self.tracks.values().any(is_earlier);
+                self.tracks
+                    .insert(name, Track::new(info, opening, self.opening_epoch, breaks));
             }
         }
         Some(name)
@@ -281,7 +299,7 @@ impl State {
             let mut tracks = self.tracks.iter().filter(|(name, _)| name.kind() == kind);
             let (name, track) =
                 tracks.find(|(_, track)| track.opening == self.opening && !track.segments.is_empty())?;
-            Some((track, track.variant(*name, self.target_duration)))
+            Some((track, track.variant(*name, self.id, self.target_duration)))
         };
         let (video, audio) = (of_kind(MediaKind::Video), of_kind(MediaKind::Audio));
         if video.is_none() && audio.is_none() {
@@ -293,6 +311,11 @@ impl State {
             video: video.map(|(_, variant)| variant),
             audio: audio.map(|(_, variant)| variant),
         })
+    }
+
+    /// Whether `id` names this presentation, and not one that was here before.
+    pub(super) fn is(&self, id: u64) -> bool {
+        id == self.id
     }
 
     /// The playlist of a track; `None` while it has no segment.
@@ -321,17 +344,12 @@ impl State {
                 independent: segment.is_independent(),
             })
             .collect();
-        let is_left_behind = track.opening != self.opening
-            && self
-                .expected
-                .as_ref()
-                .is_some_and(|kinds| !kinds.contains(&name.kind()));
         let ended = self.ended.is_some_and(|at| elapsed(at, now) >= self.settings.end_grace);
         Some(Media {
             target_duration: self.target_duration,
             discontinuity_sequence: segments.first().map_or(0, |segment| segment.epoch),
             segments,
-            ended: ended || is_left_behind,
+            ended,
         })
     }
 
@@ -417,13 +435,13 @@ impl State {
 }
 
 impl Track {
-    fn new(info: TrackInfo, opening: u64, epoch: u64) -> Self {
+    fn new(info: TrackInfo, opening: u64, epoch: u64, breaks: bool) -> Self {
         Self {
             info,
             opening,
             inits: VecDeque::new(),
             next_init: 0,
-            breaks: opening > 1,
+            breaks,
             epoch,
             segments: VecDeque::new(),
             open: None,
@@ -456,7 +474,7 @@ impl Track {
         closed + self.open.as_ref().map_or(0, |open| open.bytes)
     }
 
-    fn variant(&self, name: TrackName, target_duration: u64) -> Variant {
+    fn variant(&self, name: TrackName, presentation: u64, target_duration: u64) -> Variant {
         // Short segments are no measure (RFC 8216 §4.1: a peak is taken over half a target duration at least).
         let least = target_duration as f64 / 2.0;
         let rate = |bytes: usize, seconds: f64| (bytes as f64 * 8.0 / seconds.max(0.001)).ceil() as u64;
@@ -469,7 +487,10 @@ impl Track {
             .filter(|segment| segment.duration.as_secs_f64() >= least)
             .map(|segment| rate(segment.bytes, segment.duration.as_secs_f64()));
         Variant {
-            file: Resource::Playlist { track: name },
+            file: Resource::Playlist {
+                track: name,
+                presentation,
+            },
             codecs: self.info.codecs.clone(),
             resolution: self.info.width.zip(self.info.height),
             frame_rate: self.info.frame_rate,

@@ -1,7 +1,8 @@
-//! The files of a presentation by name: `video.media.m3u8`, `video.18f3a2b.init.1.mp4`, `video.18f3a2b.12.m4s`.
+//! The files of a presentation by name: `video.18f3a2b.media.m3u8`, `video.18f3a2b.init.1.mp4`, `video.18f3a2b.12.m4s`.
 //!
 //! The middle part names the presentation. A name therefore never means other bytes later, even when a stream of the
-//! same key starts over at segment 0, and caches may keep a segment for good.
+//! same key starts over at segment 0: caches may keep a segment for good, and a player that is still at an earlier
+//! presentation is not given the playlist of another.
 
 use std::{fmt, str::FromStr};
 
@@ -14,6 +15,8 @@ pub enum Resource {
     Playlist {
         /// The track.
         track: TrackName,
+        /// The presentation's number.
+        presentation: u64,
     },
     /// An initialisation segment.
     Init {
@@ -95,7 +98,7 @@ impl FromStr for TrackName {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Playlist { track } => write!(f, "{track}.media.m3u8"),
+            Self::Playlist { track, presentation } => write!(f, "{track}.{presentation:x}.media.m3u8"),
             Self::Init {
                 track,
                 presentation,
@@ -119,7 +122,10 @@ impl FromStr for Resource {
         let decimal = |text: &str| text.parse().map_err(|_| NotAResource);
         let hexadecimal = |text: &str| u64::from_str_radix(text, 16).map_err(|_| NotAResource);
         let resource = match *parts.as_slice() {
-            [track, "media", "m3u8"] => Self::Playlist { track: track.parse()? },
+            [track, presentation, "media", "m3u8"] => Self::Playlist {
+                track: track.parse()?,
+                presentation: hexadecimal(presentation)?,
+            },
             [track, presentation, "init", number, "mp4"] => Self::Init {
                 track: track.parse()?,
                 presentation: hexadecimal(presentation)?,
@@ -156,7 +162,13 @@ mod tests {
         let video = TrackName::new(MediaKind::Video, 0).unwrap();
         let second_audio = TrackName::new(MediaKind::Audio, 1).unwrap();
         for (resource, name) in [
-            (Resource::Playlist { track: video }, "video.media.m3u8"),
+            (
+                Resource::Playlist {
+                    track: video,
+                    presentation: 0x18f,
+                },
+                "video.18f.media.m3u8",
+            ),
             (
                 Resource::Init {
                     track: second_audio,
@@ -184,17 +196,18 @@ mod tests {
         for name in [
             "",
             "video.m3u8",
-            "video1.media.m3u8",
-            "video02.media.m3u8",
-            "video300.media.m3u8",
-            "video.media.m3u8.",
-            "data.media.m3u8",
+            "video1.a1.media.m3u8",
+            "video02.a1.media.m3u8",
+            "video300.a1.media.m3u8",
+            "video.media.m3u8",
+            "video.a1.media.m3u8.",
+            "data.a1.media.m3u8",
             "video.ABC.12.m4s",
             "video.abc.+12.m4s",
             "video.abc.012.m4s",
             "video.abc.99999999999999999999999.m4s",
             "video.abc.init.1.mp4.mp4",
-            "../video.media.m3u8",
+            "../video.a1.media.m3u8",
         ] {
             assert_eq!(name.parse::<Resource>(), Err(NotAResource), "{name:?}");
         }

@@ -103,17 +103,14 @@ impl Store {
         }
     }
 
-    /// The playlist of one track. Waits as [`multivariant`](Self::multivariant) does.
-    pub async fn media(
-        &self,
-        key: &StreamKey,
-        track: TrackName,
-        may_come: bool,
-        patience: Duration,
-    ) -> Result<String, Missing> {
-        let deadline = Instant::now() + patience;
-        let playlist = self.wait(key, may_come, deadline, |state, now| state.media(track, now));
-        Ok(playlist.await?.to_string())
+    /// The playlist of one track, of the presentation that its name tells.
+    pub fn media(&self, key: &StreamKey, presentation: u64, track: TrackName) -> Result<String, Missing> {
+        let found = self.read(key, |state, now| {
+            let is_it = state.is(presentation);
+            is_it.then(|| state.media(track, now)).ok_or(Missing::NoStream)
+        });
+        let playlist = found.ok_or(Missing::NoStream)??;
+        Ok(playlist.ok_or(Missing::NotYet)?.to_string())
     }
 
     /// A segment, while it is held.
@@ -194,9 +191,12 @@ pub struct Presentation {
 }
 
 impl Presentation {
-    /// Says what tracks will come. Players are told of the presentation once each kind has a segment.
+    /// Says what tracks will come, before they are added. Players are told of the presentation once each kind has a
+    /// segment.
     pub fn expect(&self, kinds: &[MediaKind]) {
-        self.session.write(|state, opening, _| state.expect(opening, kinds));
+        let shared = &self.session.shared;
+        self.session
+            .write(|state, opening, now| state.expect(opening, kinds, shared.next_id(now)));
         self.session.shared.announce();
     }
 
@@ -386,7 +386,7 @@ mod tests {
         tokio::task::yield_now().await;
         video.chunk(second(0, 10));
         video.chunk(second(1, 10));
-        assert!(asked.await.unwrap().unwrap().ends_with("x/video.media.m3u8\n"));
+        assert!(asked.await.unwrap().unwrap().ends_with(".media.m3u8\n"));
     }
 
     #[tokio::test(start_paused = true)]
@@ -414,10 +414,10 @@ mod tests {
         video.chunk(second(0, 10));
         video.chunk(second(1, 10));
         let text = store.multivariant(&key("x"), "x", false, patience()).await.unwrap();
-        assert!(text.contains("video.media.m3u8") && !text.contains("audio"), "{text}");
+        assert!(text.contains("x/video.") && !text.contains("audio"), "{text}");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn segments_are_fetched_by_the_names_in_the_playlist() {
         let store = Store::new(1 << 20);
         let presentation = store.open(&key("x"), Settings::default());
@@ -425,8 +425,12 @@ mod tests {
         video.init(Bytes::from_static(b"init"));
         video.chunk(second(0, 3));
         drop(video);
-        let name = TrackName::new(MediaKind::Video, 0).unwrap();
-        let text = store.media(&key("x"), name, false, patience()).await.unwrap();
+        let main = store.multivariant(&key("x"), "x", false, patience()).await.unwrap();
+        let Ok(Resource::Playlist { track, presentation }) = main.lines().last().unwrap()[2..].parse() else {
+            panic!("{main} names no playlist")
+        };
+        let text = store.media(&key("x"), presentation, track).unwrap();
+        assert_eq!(store.media(&key("x"), presentation + 1, track), Err(Missing::NoStream));
         let file = text.lines().find(|line| line.ends_with(".m4s")).unwrap();
         let Ok(Resource::Segment {
             track,

@@ -95,6 +95,13 @@ impl Server {
         });
         let store = hls::Store::new(config.hls.max_total_bytes.0 as usize);
 
+        let clean = store.clone();
+        let stop_cleaning = stages.connections.stop.clone();
+        stages
+            .connections
+            .tasks
+            .spawn(async move { clean.keep_clean(stop_cleaning).await });
+
         // All addresses are bound before any is served, so that a server which cannot listen does nothing at all.
         let mut rtmp_listeners = Vec::new();
         for address in &config.rtmp.listen {

@@ -3,7 +3,10 @@
 //! It reads the stream frame by frame, so a change of configuration takes effect exactly where it came; it never blocks
 //! and never queues: what a pipeline does not take stays in the stream's ring until that moves on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use streammill_media::{Codec, Format, Frame, FrameRole, MediaKind, MediaTime, SampleClock, Track, TrackId};
 use tokio::time::{Instant as Clock, sleep};
@@ -107,9 +110,17 @@ impl Bridge {
         self.dropped
     }
 
-    /// Feeds an instance for as long as it is the right one.
-    pub async fn feed(&mut self, instance: &mut Instance, on_change: OnChange, stop: &CancellationToken) -> Outcome {
-        let mut feeding = Feeding::new(self.tracks.iter().any(|track| track.kind() == MediaKind::Video));
+    /// Feeds an instance for as long as it is the right one. Its time begins with the first frame, whose place on the
+    /// stream's timeline is noted in `origin`: muxers measure the length of a file from zero.
+    pub async fn feed(
+        &mut self,
+        instance: &mut Instance,
+        origin: &OnceLock<MediaTime>,
+        on_change: OnChange,
+        stop: &CancellationToken,
+    ) -> Outcome {
+        let has_video = self.tracks.iter().any(|track| track.kind() == MediaKind::Video);
+        let mut feeding = Feeding::new(has_video, origin);
         let mut waits_since = None;
         loop {
             while let Some(packet) = self.batch.get(self.next) {
@@ -195,15 +206,17 @@ fn outcome_of(report: Report) -> Outcome {
 }
 
 /// What is remembered while one instance is fed.
-struct Feeding {
+struct Feeding<'a> {
+    origin: &'a OnceLock<MediaTime>,
     gate: Gate,
     clock: Option<SampleClock>,
     dropped: u64,
 }
 
-impl Feeding {
-    fn new(has_video: bool) -> Self {
+impl<'a> Feeding<'a> {
+    fn new(has_video: bool, origin: &'a OnceLock<MediaTime>) -> Self {
         Self {
+            origin,
             gate: Gate::new(has_video),
             clock: None,
             dropped: 0,
@@ -260,7 +273,13 @@ impl Feeding {
                 ));
             }
         }
+        let origin = *self.origin.get_or_init(|| frame.dts);
+        if frame.dts < origin {
+            // Sound from before the first picture that happened to be sent after it.
+            return Step::Go;
+        }
         let (dts, pts) = self.times(frame, tracks);
+        let (dts, pts) = (dts - origin, pts - origin);
         match feed.push_data(frame.data(), frame.key, dts, pts) {
             Ok(()) => Step::Go,
             Err(error) => Step::Leave(Outcome::Failed(error.to_string())),

@@ -8,14 +8,14 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use futures_util::{FutureExt, StreamExt};
 use gst::prelude::*;
 use gststreammill::{Feed, MillSink, MillSrc, Outlet};
-use streammill_media::{MediaKind, Track};
+use streammill_media::{Format, MediaKind, Track};
 use tokio::time::timeout;
 
 use super::{
     assembly::{Chosen, launch_text},
     encoder::{Encoder, NoEncoder, Role, pictures},
     packages,
-    params::Values,
+    params::{Value, Values},
     set::{self, SetError},
     template::{Launch, Output, Template},
 };
@@ -67,7 +67,7 @@ impl Instance {
         let bin = parse(&text)?;
         for (name, role) in &template.encoders {
             if let Some(element) = bin.by_name(name) {
-                set_encoder(&element, chosen[name.as_str()], role, values)?;
+                set_encoder(&element, chosen[name.as_str()], role, values, frame_rate(tracks))?;
             }
         }
         for (name, param) in &template.params {
@@ -87,7 +87,7 @@ impl Instance {
         if template.output == Output::File {
             let file = bin.by_name("file").ok_or(BuildError::NoFileElement)?;
             if let Some(path) = recipe.file {
-                let location = super::params::Value::Text(path.to_string_lossy().into_owned());
+                let location = Value::Text(path.to_string_lossy().into_owned());
                 set::set_value(&file, "location", &location, None)?;
             }
         }
@@ -201,7 +201,13 @@ fn parse(text: &str) -> Result<gst::Bin, BuildError> {
     })
 }
 
-fn set_encoder(element: &gst::Element, encoder: &Encoder, role: &Role, values: &Values) -> Result<(), SetError> {
+fn set_encoder(
+    element: &gst::Element,
+    encoder: &Encoder,
+    role: &Role,
+    values: &Values,
+    frame_rate: Option<(u32, u32)>,
+) -> Result<(), SetError> {
     for (name, text) in encoder.settings(role.tune) {
         set::set_constant(element, name, text)?;
     }
@@ -210,32 +216,10 @@ fn set_encoder(element: &gst::Element, encoder: &Encoder, role: &Role, values: &
         set::set_value(element, name, &bitrate, Some(unit))?;
     }
     if let (Some(interval), Some(name)) = (role.keyframe_interval(values), encoder.gop()) {
-        set_gop_for_each_frame_rate(element, name, interval)?;
+        // Encoders count pictures where a template says seconds, and take the number only before they start.
+        let pictures = Value::Int(pictures(interval, frame_rate).into());
+        set::set_value(element, name, &pictures, None)?;
     }
-    Ok(())
-}
-
-/// Encoders count pictures between key frames where a template says seconds, and how many pictures those are is known
-/// when the caps come, a moment before the encoder reads the property.
-fn set_gop_for_each_frame_rate(element: &gst::Element, name: &'static str, interval: Duration) -> Result<(), SetError> {
-    let count = move |rate| super::params::Value::Int(pictures(interval, rate).into());
-    set::set_value(element, name, &count(None), None)?;
-    let Some(pad) = element.static_pad("sink") else {
-        return Ok(());
-    };
-    let encoder = element.downgrade();
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-        if let Some(encoder) = encoder.upgrade()
-            && let Some(gst::EventView::Caps(caps)) = info.event().map(|event| event.view())
-            && let Some(structure) = caps.caps().structure(0)
-            && let Ok(rate) = structure.get::<gst::Fraction>("framerate")
-        {
-            let rate = u32::try_from(rate.numer()).ok().zip(u32::try_from(rate.denom()).ok());
-            // The property took such a value above; one out of its range leaves that in place.
-            let _ = set::set_value(&encoder, name, &count(rate), None);
-        }
-        gst::PadProbeReturn::Ok
-    });
     Ok(())
 }
 
@@ -243,6 +227,14 @@ fn set_gop_for_each_frame_rate(element: &gst::Element, name: &'static str, inter
 fn is_whole(template: &Template, launch: &Launch, kinds: &[MediaKind]) -> bool {
     let uses = |kind| launch.track(kind).is_none() || kinds.contains(&kind);
     template.variants.is_empty() && uses(MediaKind::Video) && uses(MediaKind::Audio)
+}
+
+/// The frame rate of the video, where its configuration tells.
+fn frame_rate(tracks: &[Track]) -> Option<(u32, u32)> {
+    tracks.iter().find_map(|track| match track.format {
+        Format::Video(video) => video.frame_rate,
+        Format::Audio(_) => None,
+    })
 }
 
 fn start_feeds(bin: &gst::Bin, tracks: &[Track]) -> BTreeMap<MediaKind, Feed> {
@@ -327,4 +319,16 @@ pub enum BuildError {
     /// GStreamer gave no bus.
     #[error("the pipeline has no bus")]
     NoBus,
+}
+
+impl BuildError {
+    /// What the template has to be searched for to find the place.
+    pub fn culprit(&self) -> Option<&str> {
+        match self {
+            Self::MissingElements { elements, .. } => elements.split(", ").next(),
+            Self::Set(error) => Some(error.target()),
+            Self::NoSuchTarget { element, .. } => Some(element),
+            _ => None,
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::{
     instance::{BuildError, Instance, Recipe},
     params::{self, Kind, Values},
     template::Template,
-    trial,
+    trial::{self, TrialError},
 };
 use crate::config::{Problem, nearest};
 
@@ -36,6 +36,7 @@ pub struct Entry {
     pub template: Arc<Template>,
     /// Its file; `None` for a shipped one.
     pub path: Option<PathBuf>,
+    text: Arc<str>,
 }
 
 impl Library {
@@ -69,7 +70,9 @@ impl Library {
         match Template::parse(place, text) {
             Ok(template) => {
                 let template = Arc::new(template);
-                self.templates.insert(template.name.clone(), Entry { template, path });
+                let text = text.into();
+                self.templates
+                    .insert(template.name.clone(), Entry { template, path, text });
                 Vec::new()
             }
             Err(problems) => problems,
@@ -120,15 +123,11 @@ impl Entry {
                 &[MediaKind::Video],
                 &[MediaKind::Audio],
             ] {
-                if let Err(reason) = trial::run(&self.template, &values, &clip.only(kinds)).await {
-                    let kinds = kinds
-                        .iter()
-                        .map(|kind| format!("{kind:?}").to_lowercase())
-                        .collect::<Vec<_>>();
-                    return Some(problem(
-                        &self.place(),
-                        format!("with {}: {reason}", kinds.join(" and ")),
-                    ));
+                if let Err(error) = trial::run(&self.template, &values, &clip.only(kinds)).await {
+                    let kinds: Vec<_> = kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
+                    let mut problem = problem(&self.place(), format!("with {}: {error}", kinds.join(" and ")));
+                    problem.place = Some((self.place(), self.line_of(&error)));
+                    return Some(problem);
                 }
                 if self.template.is_source() {
                     break;
@@ -136,6 +135,17 @@ impl Entry {
             }
         }
         None
+    }
+
+    /// Where what is wrong stands: the line that names it, or else the first of the elements.
+    fn line_of(&self, error: &TrialError) -> usize {
+        let culprit = match error {
+            TrialError::Build(error) => error.culprit(),
+            TrialError::Run(_) => None,
+        };
+        let line_with = |words: &str| self.text.lines().position(|line| line.contains(words));
+        let elements = || line_with("[launch]").or_else(|| line_with("[variants."));
+        1 + culprit.and_then(line_with).or_else(elements).unwrap_or(0)
     }
 }
 

@@ -24,14 +24,21 @@ pub mod supervisor;
 pub mod template;
 pub mod trial;
 
-/// Starts GStreamer and registers the elements that are part of the program. To be called once before anything else here.
+use std::sync::OnceLock;
+
+/// Starts GStreamer and registers the elements that are part of the program. To be called before anything else here; it does
+/// its work once, because a second registration would free the element factories of the first.
 pub fn start() -> Result<(), StartError> {
-    gst::init().map_err(|error| StartError(error.to_string()))?;
-    gststreammill::plugin_register_static().map_err(|error| StartError(error.to_string()))?;
-    gstfmp4::plugin_register_static().map_err(|error| StartError(error.to_string()))
+    static STARTED: OnceLock<Result<(), StartError>> = OnceLock::new();
+    let start = || {
+        gst::init().map_err(|error| StartError(error.to_string()))?;
+        gststreammill::plugin_register_static().map_err(|error| StartError(error.to_string()))?;
+        gstfmp4::plugin_register_static().map_err(|error| StartError(error.to_string()))
+    };
+    STARTED.get_or_init(start).clone()
 }
 
 /// GStreamer does not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("GStreamer does not start: {0}")]
 pub struct StartError(String);

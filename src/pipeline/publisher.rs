@@ -1,6 +1,6 @@
 //! From `out` to the hub: what a pipeline encodes becomes a stream.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use gststreammill::{Delivery, Outlet, track_of_caps};
@@ -46,7 +46,7 @@ impl Publisher {
     }
 
     /// The outlet for a new instance with these tracks, whose running time zero is at `origin` on the stream's timeline.
-    pub fn outlet(self: &Arc<Self>, expected: Vec<MediaKind>, origin: MediaTime) -> Outlet {
+    pub fn outlet(self: &Arc<Self>, expected: Vec<MediaKind>, origin: Arc<OnceLock<MediaTime>>) -> Outlet {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         lanes.expected = expected;
         lanes.video.needs_key = true;
@@ -56,7 +56,7 @@ impl Publisher {
         Arc::new(move |kind, delivery| {
             let publisher = publisher.upgrade().ok_or("the publication has ended")?;
             match delivery {
-                Delivery::Sample(sample) => publisher.take(kind, &sample, origin),
+                Delivery::Sample(sample) => publisher.take(kind, &sample, origin.get().copied().unwrap_or_default()),
                 Delivery::End => Ok(()),
             }
         })

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -16,8 +16,13 @@ use streammill_media::{Format, MediaTime, Track};
 use super::publisher::running_time;
 use crate::output::hls::{Chunk, Presentation, TrackInfo, TrackWriter, WriteError};
 
-/// The outlet that writes a presentation with these tracks. The presentation ends with the pipeline that holds it.
-pub fn outlet(presentation: &Presentation, tracks: &[Track]) -> Result<Outlet, WriteError> {
+/// The outlet that writes a presentation with these tracks, for a pipeline whose running time zero is at `origin` on the
+/// stream's timeline. The presentation ends with the pipeline that holds it.
+pub fn outlet(
+    presentation: &Presentation,
+    tracks: &[Track],
+    origin: Arc<OnceLock<MediaTime>>,
+) -> Result<Outlet, WriteError> {
     let kinds: Vec<_> = tracks.iter().map(Track::kind).collect();
     presentation.expect(&kinds);
     let mut writers = BTreeMap::new();
@@ -30,7 +35,9 @@ pub fn outlet(presentation: &Presentation, tracks: &[Track]) -> Result<Outlet, W
         };
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
         match (delivery, &*writer) {
-            (Delivery::Sample(sample), Some(writer)) => write(writer, &sample),
+            (Delivery::Sample(sample), Some(writer)) => {
+                write(writer, &sample, origin.get().copied().unwrap_or_default())
+            }
             (Delivery::Sample(_), None) => Err("media after the end".to_owned()),
             (Delivery::End, _) => {
                 *writer = None;
@@ -65,7 +72,7 @@ fn track_info(track: &Track) -> TrackInfo {
     }
 }
 
-fn write(writer: &TrackWriter, sample: &gst::Sample) -> Result<(), String> {
+fn write(writer: &TrackWriter, sample: &gst::Sample, origin: MediaTime) -> Result<(), String> {
     let segment = sample
         .segment()
         .and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
@@ -92,7 +99,7 @@ fn write(writer: &TrackWriter, sample: &gst::Sample) -> Result<(), String> {
         let duration = buffer.duration().map_or(0, |duration| duration.nseconds());
         let chunk = Chunk {
             data: Bytes::new(),
-            start: running_time(segment, buffer.pts()).ok_or("a fragment without a time")?,
+            start: origin + running_time(segment, buffer.pts()).ok_or("a fragment without a time")?,
             duration: MediaTime::from_nanos(i64::try_from(duration).unwrap_or(i64::MAX)),
             independent,
             starts_segment: independent,

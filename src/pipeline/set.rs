@@ -166,6 +166,11 @@ pub struct SetError {
 }
 
 impl SetError {
+    /// The element and what of it was to be set.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
     fn at(element: &gst::Element, name: &str, reason: String) -> Self {
         Self {
             target: format!("{}:{name}", element.name()),

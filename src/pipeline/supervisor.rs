@@ -5,7 +5,7 @@
 
 use std::{
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
@@ -202,16 +202,16 @@ impl Supervisor {
             return Ok(());
         };
         loop {
-            let outcome = match self.build(bridge.tracks()).await {
+            let origin = Arc::new(OnceLock::new());
+            let outcome = match self.build(bridge.tracks(), origin.clone()).await {
                 Err(Unbuilt::NothingToDo) => {
                     self.enter(State::Idle);
                     bridge.pass(&self.stop).await
                 }
                 Err(Unbuilt::Failed(reason)) => return Err(Failure(reason)),
                 Ok(mut instance) => {
-                    let outcome = bridge
-                        .feed(&mut instance, self.job.template.on_change, &self.stop)
-                        .await;
+                    let on_change = self.job.template.on_change;
+                    let outcome = bridge.feed(&mut instance, &origin, on_change, &self.stop).await;
                     let dropped = bridge.dropped();
                     self.status.send_modify(|status| status.dropped = dropped);
                     match outcome {
@@ -238,7 +238,10 @@ impl Supervisor {
     }
 
     async fn run_source(&mut self) -> Result<(), Failure> {
-        let mut instance = match self.build(&[]).await {
+        // After a restart the stream goes on where it was.
+        let frontier = self.publisher.as_ref().and_then(|publisher| publisher.frontier());
+        let origin = Arc::new(OnceLock::from(frontier.unwrap_or_default() + HEADROOM));
+        let mut instance = match self.build(&[], origin).await {
             Ok(instance) => instance,
             Err(Unbuilt::NothingToDo) => return Err(Failure(BuildError::NothingToDo.to_string())),
             Err(Unbuilt::Failed(reason)) => return Err(Failure(reason)),
@@ -263,8 +266,8 @@ impl Supervisor {
     }
 
     /// Makes an instance for these tracks and starts it.
-    async fn build(&mut self, tracks: &[Track]) -> Result<Instance, Unbuilt> {
-        let outlet = self.outlet(tracks).map_err(Unbuilt::Failed)?;
+    async fn build(&mut self, tracks: &[Track], origin: Arc<OnceLock<MediaTime>>) -> Result<Instance, Unbuilt> {
+        let outlet = self.outlet(tracks, origin).map_err(Unbuilt::Failed)?;
         let started = SystemTime::now();
         let (job, tracks) = (self.job.clone(), tracks.to_vec());
         let file = self.file(started);
@@ -294,7 +297,7 @@ impl Supervisor {
     }
 
     /// Who takes what the instance makes.
-    fn outlet(&mut self, tracks: &[Track]) -> Result<Option<Outlet>, String> {
+    fn outlet(&mut self, tracks: &[Track], origin: Arc<OnceLock<MediaTime>>) -> Result<Option<Outlet>, String> {
         match &self.job.destination {
             Destination::Stream(key) => {
                 let key = key.clone();
@@ -303,11 +306,6 @@ impl Supervisor {
                     None => self.claim(key)?,
                 };
                 let kinds = tracks.iter().map(Track::kind).collect();
-                let origin = match &self.job.input {
-                    // A rendition shares its source's timeline.
-                    Some(_) => MediaTime::ZERO,
-                    None => publisher.frontier().unwrap_or_default() + HEADROOM,
-                };
                 Ok(Some(publisher.outlet(kinds, origin)))
             }
             Destination::Segments(key) => {
@@ -318,7 +316,7 @@ impl Supervisor {
                     return Ok(None);
                 }
                 let presentation = self.services.segments.open(key, self.services.hls.clone());
-                segments::outlet(&presentation, &tracks)
+                segments::outlet(&presentation, &tracks, origin)
                     .map(Some)
                     .map_err(|error| error.to_string())
             }

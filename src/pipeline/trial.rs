@@ -33,7 +33,7 @@ pub struct Findings {
 }
 
 /// Runs a template with a clip. `Ok(None)` if it has nothing to do with the clip's tracks.
-pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Option<Findings>, String> {
+pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Option<Findings>, TrialError> {
     let arrived = Arc::new(Mutex::new(BTreeSet::new()));
     let dir = tempdir().map_err(|error| format!("no place for a trial recording: {error}"))?;
     let file = dir.0.join("trial");
@@ -48,7 +48,7 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
     let mut instance = match Instance::build(&recipe) {
         Ok(instance) => instance,
         Err(BuildError::NothingToDo) => return Ok(None),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(TrialError::Build(error)),
     };
     instance.start()?;
     let seen = || arrived.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -77,11 +77,11 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
         Output::Stream | Output::Segments => {
             for kind in expected {
                 if !findings.arrived.contains(&kind) {
-                    return Err(format!("no {kind:?} arrived at `out`").to_lowercase());
+                    return Err(format!("no {kind:?} arrived at `out`").to_lowercase().into());
                 }
             }
         }
-        Output::File if findings.file_bytes == 0 => return Err("its file is empty".to_owned()),
+        Output::File if findings.file_bytes == 0 => return Err("its file is empty".to_owned().into()),
         Output::File | Output::None => {}
     }
     Ok(Some(findings))
@@ -114,6 +114,24 @@ async fn wait_for_output(
             Report::Failure(reason) => Err(reason),
             Report::End => Err("it came to its end at once".to_owned()),
         },
+    }
+}
+
+/// Why a template does not work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrialError {
+    /// It cannot be built.
+    #[error(transparent)]
+    Build(BuildError),
+    /// It fails while it runs.
+    #[error("{0}")]
+    Run(String),
+}
+
+impl From<String> for TrialError {
+    fn from(reason: String) -> Self {
+        Self::Run(reason)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Configuration: TOML files over built-in defaults, environment over files.
 //!
-//! [`schema`] says which keys there are, [`load`] layers the sources and makes every mistake an error that names the
+//! [`schema`] says which keys there are, [`mod@load`] layers the sources and makes every mistake an error that names the
 //! file, the line and the nearest key there is.
 
 mod load;

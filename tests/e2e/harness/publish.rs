@@ -5,6 +5,7 @@ use super::{Process, output_of, program, seconds};
 /// What is published. The default is 640x360 at 25 frames a second with B-frames, a key frame a second, and sound.
 pub(crate) struct Publish {
     size: &'static str,
+    bit_rate: &'static str,
     video: bool,
     audio: bool,
     key_frame_every: u32,
@@ -18,6 +19,7 @@ impl Publish {
     pub(crate) fn new() -> Self {
         Self {
             size: "640x360",
+            bit_rate: "500k",
             video: true,
             audio: true,
             key_frame_every: 1,
@@ -28,6 +30,11 @@ impl Publish {
 
     pub(crate) fn size(self, size: &'static str) -> Self {
         Self { size, ..self }
+    }
+
+    /// Bits a second of the picture.
+    pub(crate) fn bit_rate(self, bit_rate: &'static str) -> Self {
+        Self { bit_rate, ..self }
     }
 
     pub(crate) fn without_video(self) -> Self {
@@ -72,7 +79,8 @@ impl Publish {
         }
         if self.video {
             let group = self.key_frame_every * FRAME_RATE;
-            line += " -c:v libx264 -preset ultrafast -bf 2 -pix_fmt yuv420p -b:v 500k -sc_threshold 0";
+            line += " -c:v libx264 -preset ultrafast -bf 2 -pix_fmt yuv420p -sc_threshold 0";
+            line += &format!(" -b:v {}", self.bit_rate);
             line += &format!(" -g {group} -keyint_min {group}");
         }
         if self.audio {

@@ -60,6 +60,11 @@ impl Server {
         self.rtmp.trim_start_matches("rtmp://")
     }
 
+    /// `127.0.0.1:port` of the HTTP listener.
+    pub(crate) fn http_address(&self) -> &str {
+        self.http.trim_start_matches("http://")
+    }
+
     /// `http://…/path`.
     pub(crate) fn http(&self, path: &str) -> String {
         format!("{}/{path}", self.http)

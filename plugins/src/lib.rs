@@ -10,11 +10,17 @@
 mod caps;
 mod entry;
 mod feed;
+mod framer;
+mod location;
 mod millsink;
 mod millsrc;
+mod peer;
+mod player;
+mod publisher;
 
 pub use caps::{CapsError, caps_of_track, track_of_caps};
 pub use entry::plugin_register_static;
 pub use feed::{Feed, Level, NotTaken};
+pub use framer::{FrameError, Framer, running_time};
 pub use millsink::{Delivery, MillSink, Outlet};
 pub use millsrc::MillSrc;

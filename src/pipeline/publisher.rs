@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use bytes::Bytes;
-use gststreammill::{Delivery, Outlet, track_of_caps};
-use streammill_media::{Codec, Format, Frame, FrameRole, MediaKind, MediaTime, Track, TrackId, flv};
+use gststreammill::{Delivery, Framer, Outlet};
+use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, Track, TrackId, flv};
 
 use crate::hub::Publication;
 
@@ -29,7 +28,6 @@ struct Lanes {
 
 #[derive(Debug, Default)]
 struct Lane {
-    caps: Option<gst::Caps>,
     track: Option<Track>,
     last: Option<MediaTime>,
     /// Pictures are left out until a decoder can start.
@@ -53,12 +51,23 @@ impl Publisher {
         drop(lanes);
         // An instance that does not stop must not keep the publication.
         let publisher = Arc::downgrade(self);
+        let framers = [MediaKind::Video, MediaKind::Audio].map(|kind| (kind, Mutex::new(Framer::new(kind))));
         Arc::new(move |kind, delivery| {
             let publisher = publisher.upgrade().ok_or("the publication has ended")?;
-            match delivery {
-                Delivery::Sample(sample) => publisher.take(kind, &sample, origin.get().copied().unwrap_or_default()),
-                Delivery::End => Ok(()),
+            let framer = framers.iter().find(|(known, _)| *known == kind);
+            let (Delivery::Sample(sample), Some((_, framer))) = (delivery, framer) else {
+                return Ok(());
+            };
+            let mut framer = framer.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut frames = Vec::new();
+            let origin = origin.get().copied().unwrap_or_default();
+            framer
+                .take(&sample, origin, &mut frames)
+                .map_err(|error| error.to_string())?;
+            for frame in frames {
+                publisher.take(frame, framer.track());
             }
+            Ok(())
         })
     }
 
@@ -68,54 +77,26 @@ impl Publisher {
         lanes.video.last.max(lanes.audio.last)
     }
 
-    fn take(&self, kind: MediaKind, sample: &gst::Sample, origin: MediaTime) -> Result<(), String> {
-        let segment = sample
-            .segment()
-            .and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
-        let segment = segment.ok_or("samples without a time segment")?;
-        let caps = sample.caps_owned().ok_or("samples without caps")?;
-        let buffers = sample
-            .buffer()
-            .into_iter()
-            .chain(sample.buffer_list().into_iter().flat_map(|list| list.iter()));
+    fn take(&self, frame: Frame, track: Option<&Track>) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        for buffer in buffers {
-            let on_timeline = |time| running_time(segment, time).map(|time| (origin + time).max(MediaTime::ZERO));
-            let Some(pts) = on_timeline(buffer.pts()) else { continue };
-            let dts = on_timeline(buffer.dts()).unwrap_or(pts);
-            if lanes.of(kind).caps.as_ref() != Some(&caps) {
-                let track = track_of_caps(&caps, TrackId(0)).map_err(|error| error.to_string())?;
-                lanes.of(kind).caps = Some(caps.clone());
-                if lanes.of(kind).track.as_ref() != Some(&track) {
-                    self.publication.push(config_frame(&track, dts));
-                    lanes.of(kind).track = Some(track);
-                    self.announce(&mut lanes, dts);
-                }
+        let lane = lanes.of(frame.kind);
+        if frame.role == FrameRole::Config {
+            if lane.track.as_ref() == track {
+                return;
             }
-            let lane = lanes.of(kind);
-            let key = kind == MediaKind::Audio || !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-            // A restarted pipeline begins with a group of pictures that its forerunner had begun to encode.
-            let is_late = lane.last.is_some_and(|last| dts < last);
-            lane.needs_key = kind == MediaKind::Video && (is_late || (lane.needs_key && !key));
-            if is_late || lane.needs_key {
-                continue;
-            }
-            let Some(track) = &lane.track else { continue };
-            let data = buffer.map_readable().map_err(|_| "a buffer that cannot be read")?;
-            let (tag, header_len) = tag_body(track, FrameRole::Coded, key, pts - dts, &data);
-            lane.last = Some(dts);
-            self.publication.push(Frame {
-                kind,
-                track: TrackId(0),
-                role: FrameRole::Coded,
-                key,
-                dts,
-                pts,
-                tag,
-                header_len,
-            });
+            let dts = frame.dts;
+            lane.track = track.cloned();
+            self.publication.push(frame);
+            self.announce(&mut lanes, dts);
+            return;
         }
-        Ok(())
+        // A restarted pipeline begins with a group of pictures that its forerunner had begun to encode.
+        let is_late = lane.last.is_some_and(|last| frame.dts < last);
+        lane.needs_key = frame.kind == MediaKind::Video && (is_late || (lane.needs_key && !frame.key));
+        if !is_late && !lane.needs_key {
+            lane.last = Some(frame.dts);
+            self.publication.push(frame);
+        }
     }
 
     /// Sends `onMetaData` once all tracks are known, and again when one of them has changed.
@@ -152,41 +133,4 @@ impl Lanes {
             MediaKind::Audio | MediaKind::Data => &mut self.audio,
         }
     }
-}
-
-/// A buffer's time since its pipeline began; before that, where an encoder's delay puts it there.
-pub(super) fn running_time(
-    segment: &gst::FormattedSegment<gst::ClockTime>,
-    time: Option<gst::ClockTime>,
-) -> Option<MediaTime> {
-    let nanos = |time: gst::ClockTime| i64::try_from(time.nseconds()).ok();
-    let nanos = match segment.to_running_time_full(time?)? {
-        gst::Signed::Positive(time) => nanos(time)?,
-        gst::Signed::Negative(time) => -nanos(time)?,
-    };
-    Some(MediaTime::from_nanos(nanos))
-}
-
-fn config_frame(track: &Track, dts: MediaTime) -> Frame {
-    let (tag, header_len) = tag_body(track, FrameRole::Config, true, MediaTime::ZERO, &track.config);
-    Frame {
-        kind: track.kind(),
-        track: TrackId(0),
-        role: FrameRole::Config,
-        key: true,
-        dts,
-        pts: dts,
-        tag,
-        header_len,
-    }
-}
-
-/// The FLV tag body, and the length of its codec header.
-fn tag_body(track: &Track, role: FrameRole, key: bool, offset: MediaTime, data: &[u8]) -> (Bytes, usize) {
-    let tag = match track.format {
-        Format::Video(_) => flv::video_body(Codec::H264, role, key, offset, data),
-        Format::Audio(format) => flv::audio_body(track.codec, role, data, format),
-    };
-    let header_len = tag.len() - data.len();
-    (tag, header_len)
 }

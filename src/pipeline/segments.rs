@@ -10,10 +10,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use gststreammill::{Delivery, Outlet};
+use gststreammill::{Delivery, Outlet, running_time};
 use streammill_media::{Format, MediaTime, Track};
 
-use super::publisher::running_time;
 use crate::output::hls::{Chunk, Presentation, TrackInfo, TrackWriter, WriteError};
 
 /// The outlet that writes a presentation with these tracks, for a pipeline whose running time zero is at `origin` on the

@@ -1,12 +1,24 @@
 //! The element behind [`super::MillSink`].
 
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{
+        LazyLock, Mutex, MutexGuard, PoisonError,
+        mpsc::{SyncSender, channel},
+    },
+    time::Duration,
+};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
-use streammill_media::MediaKind;
+use streammill_media::{MediaKind, MediaTime};
 
 use super::{Delivery, Outlet};
-use crate::caps::sink_caps;
+use crate::{
+    caps::sink_caps,
+    framer::Framer,
+    location::{Location, LocationError},
+    peer::Peer,
+    publisher::{self, Item},
+};
 
 static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("millsink", gst::DebugColorFlags::empty(), Some("streammill sink")));
@@ -16,12 +28,24 @@ const PADS: [(&str, MediaKind); 2] = [("video", MediaKind::Video), ("audio", Med
 /// Buffers or lists that may wait in a pad. The host takes them as they come, so this is slack, not latency.
 const MAX_WAITING: u32 = 16;
 
+/// How long the end of a pad waits for the network to take what came before it.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// See [`super::MillSink`].
 #[derive(Default)]
 pub struct MillSink {
     location: Mutex<Option<String>>,
     outlet: Mutex<Option<Outlet>>,
     pads: Mutex<Vec<(MediaKind, gst_app::AppSink)>>,
+    link: Mutex<Option<Link>>,
+}
+
+/// The connection to a server, and the way to it.
+struct Link {
+    // Dropped first, so that pads that wait for the network are let go.
+    _peer: Peer,
+    items: SyncSender<Item>,
+    framers: Vec<(MediaKind, Framer)>,
 }
 
 impl MillSink {
@@ -32,14 +56,66 @@ impl MillSink {
     fn deliver(&self, kind: MediaKind, delivery: Delivery) -> Result<gst::FlowSuccess, gst::FlowError> {
         let outlet = held(&self.outlet).clone();
         let Some(outlet) = outlet else {
-            let text = "set location, or have a host take what arrives";
-            gst::element_imp_error!(self, gst::ResourceError::NotFound, ["{}", text]);
-            return Err(gst::FlowError::Error);
+            return self.send(kind, delivery);
         };
         outlet(kind, delivery).map(|()| gst::FlowSuccess::Ok).map_err(|text| {
             gst::element_imp_error!(self, gst::ResourceError::Write, ["{}", text]);
             gst::FlowError::Error
         })
+    }
+
+    /// Hands a delivery to the connection's thread.
+    fn send(&self, kind: MediaKind, delivery: Delivery) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let fail = |text: &str| {
+            gst::element_imp_error!(self, gst::ResourceError::Write, ["{}", text]);
+            gst::FlowError::Error
+        };
+        let mut link = held(&self.link);
+        let link_now = link
+            .as_mut()
+            .ok_or_else(|| fail("set location, or have a host take what arrives"))?;
+        let items = link_now.items.clone();
+        let mut frames = Vec::new();
+        if let Delivery::Sample(sample) = &delivery
+            && let Some((_, framer)) = link_now.framers.iter_mut().find(|(known, _)| *known == kind)
+        {
+            let taken = framer.take(sample, MediaTime::ZERO, &mut frames);
+            taken.map_err(|error| fail(&error.to_string()))?;
+        }
+        drop(link);
+        // Without the lock from here on: the queue may be full for as long as the network likes. It is gone when the
+        // connection is, and then the thread has said why.
+        for frame in frames {
+            items.send(Item::Frame(frame)).map_err(|_| gst::FlowError::Eos)?;
+        }
+        if let Delivery::End = delivery {
+            let (done, sent) = channel();
+            items.send(Item::End(done)).map_err(|_| gst::FlowError::Eos)?;
+            let _ = sent.recv_timeout(FLUSH_TIMEOUT);
+        }
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    /// Starts to publish, if there is a location.
+    fn publish(&self) -> Result<(), gst::StateChangeError> {
+        let Some(location) = held(&self.location).clone() else {
+            return Ok(());
+        };
+        let location: Location = location.parse().map_err(|error: LocationError| {
+            gst::element_imp_error!(self, gst::ResourceError::Settings, ["{}", error]);
+            gst::StateChangeError
+        })?;
+        let kinds: Vec<_> = held(&self.pads).iter().map(|(kind, _)| *kind).collect();
+        let (items, received) = publisher::channel();
+        let pads = kinds.len();
+        let element = self.obj().clone().upcast::<gst::Element>();
+        let work = move |stop: &_| publisher::publish(&location, &received, pads, stop);
+        *held(&self.link) = Some(Link {
+            _peer: Peer::start(&element, "millsink", work)?,
+            items,
+            framers: kinds.into_iter().map(|kind| (kind, Framer::new(kind))).collect(),
+        });
+        Ok(())
     }
 }
 
@@ -99,6 +175,17 @@ impl ElementImpl for MillSink {
             )
         });
         Some(&METADATA)
+    }
+
+    fn change_state(&self, transition: gst::StateChange) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::ReadyToPaused {
+            self.publish()?;
+        }
+        if transition == gst::StateChange::PausedToReady {
+            // Before the pads stop: a pad that waits for the network would keep them.
+            *held(&self.link) = None;
+        }
+        self.parent_change_state(transition)
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {

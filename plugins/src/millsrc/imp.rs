@@ -5,7 +5,13 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use gst::{glib, prelude::*, subclass::prelude::*};
 use streammill_media::MediaKind;
 
-use crate::{Feed, caps::source_caps};
+use crate::{
+    Feed,
+    caps::source_caps,
+    location::{Location, LocationError},
+    peer::Peer,
+    player,
+};
 
 static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("millsrc", gst::DebugColorFlags::empty(), Some("streammill source")));
@@ -17,6 +23,7 @@ const PADS: [(&str, MediaKind); 2] = [("video", MediaKind::Video), ("audio", Med
 pub struct MillSrc {
     settings: Mutex<Settings>,
     outlets: Mutex<Vec<Outlet>>,
+    peer: Mutex<Option<Peer>>,
 }
 
 #[derive(Clone)]
@@ -50,6 +57,32 @@ impl MillSrc {
     /// The lock is held for list operations only; a poisoned one is still whole.
     fn outlets(&self) -> MutexGuard<'_, Vec<Outlet>> {
         self.outlets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn peer(&self) -> MutexGuard<'_, Option<Peer>> {
+        self.peer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts to play, if there is a location.
+    fn play(&self) -> Result<(), gst::StateChangeError> {
+        let Some(location) = self.settings().location.clone() else {
+            return Ok(());
+        };
+        let location: Location = location.parse().map_err(|error: LocationError| {
+            gst::element_imp_error!(self, gst::ResourceError::Settings, ["{}", error]);
+            gst::StateChangeError
+        })?;
+        let outlets = self.outlets();
+        let feeds = outlets
+            .iter()
+            .map(|outlet| (outlet.kind, Feed::new(outlet.appsrc.clone())));
+        let feeds: Vec<_> = feeds.collect();
+        drop(outlets);
+        let element = self.obj().clone().upcast::<gst::Element>();
+        let weak = element.downgrade();
+        let work = move |stop: &_| player::play(&location, feeds, &weak, stop);
+        *self.peer() = Some(Peer::start(&element, "millsrc", work)?);
+        Ok(())
     }
 
     fn settings(&self) -> MutexGuard<'_, Settings> {
@@ -128,6 +161,17 @@ impl ElementImpl for MillSrc {
             )
         });
         Some(&METADATA)
+    }
+
+    fn change_state(&self, transition: gst::StateChange) -> Result<gst::StateChangeSuccess, gst::StateChangeError> {
+        if transition == gst::StateChange::PausedToReady {
+            *self.peer() = None;
+        }
+        let success = self.parent_change_state(transition)?;
+        if transition == gst::StateChange::ReadyToPaused {
+            self.play()?;
+        }
+        Ok(success)
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {

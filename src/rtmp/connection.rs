@@ -27,8 +27,10 @@ use super::{
 };
 use crate::hub::DoorError;
 
-/// Bytes read at a time: some tens of milliseconds of a fast publisher.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes read at a time. Players say little, so all begin small; who fills the room gets more, up to some tens of
+/// milliseconds of a fast publisher.
+const FIRST_READ_BYTES: usize = 2 * 1024;
+const MAX_READ_BYTES: usize = 64 * 1024;
 
 /// Most message streams that publish or play on one connection.
 const MAX_ACTIVE_STREAMS: usize = 16;
@@ -120,7 +122,7 @@ impl Connection {
     }
 
     async fn drive(&mut self, stop: &CancellationToken) -> End {
-        let mut input = BytesMut::with_capacity(READ_BYTES);
+        let mut input = BytesMut::with_capacity(FIRST_READ_BYTES);
         let mut tick = tokio::time::interval(TICK);
         loop {
             drain(&mut self.session, &mut self.outbox);
@@ -136,11 +138,14 @@ impl Connection {
             tokio::select! {
                 read = self.reader.read_buf(&mut input) => match read {
                     Ok(0) => return End::Left,
-                    Ok(_) => {
+                    Ok(read) => {
                         self.last_heard = Instant::now();
                         self.pinged = false;
                         let handled = self.session.handle_input(&input);
                         input.clear();
+                        if read == input.capacity() && read < MAX_READ_BYTES {
+                            input.reserve(read * 2);
+                        }
                         // What came before the mistake still counts: its events are taken first.
                         let taken = self.take_events();
                         if let Err(error) = handled {

@@ -29,16 +29,25 @@ pub fn launch_text(launch: &Launch, kinds: &[MediaKind], chosen: &Chosen) -> Opt
         // First, so that the fragments find by name what they lead to.
         parts.insert(0, with_encoders(shared, chosen));
     }
-    if launch.texts().any(mentions_out) {
+    if !outgoing(launch, kinds).is_empty() {
         parts.insert(0, "millsink name=out".to_owned());
     }
     Some(parts.join("  "))
 }
 
-/// Whether a fragment leads to `out.video` or `out.audio`.
-pub fn mentions_out(text: &str) -> bool {
-    text.split_whitespace()
-        .any(|word| matches!(word, "out.video" | "out.audio"))
+/// The kinds that will arrive at `out` in an instance for these tracks.
+pub fn outgoing(launch: &Launch, kinds: &[MediaKind]) -> Vec<MediaKind> {
+    let used = kinds.iter().filter_map(|kind| launch.track(*kind));
+    let texts: Vec<_> = used
+        .chain(launch.shared.as_deref())
+        .chain(launch.source.as_deref())
+        .collect();
+    let arrives = |pad: &str| texts.iter().any(|text| text.split_whitespace().any(|word| word == pad));
+    let pads = [(MediaKind::Audio, "out.audio"), (MediaKind::Video, "out.video")];
+    pads.into_iter()
+        .filter(|(_, pad)| arrives(pad))
+        .map(|(kind, _)| kind)
+        .collect()
 }
 
 /// Puts the chosen element's name where `encoder name=ROLE` stands. Quoted text is left alone.
@@ -104,6 +113,18 @@ mod tests {
         assert!(!text(&[MediaKind::Audio]).unwrap().contains("video"));
         assert_eq!(text(&[MediaKind::Data]), None);
         assert_eq!(text(&[]), None);
+    }
+
+    #[test]
+    fn what_will_arrive_is_known_before_it_does() {
+        let transcode = launch(TRANSCODE);
+        assert_eq!(outgoing(&transcode, &[MediaKind::Audio]), [MediaKind::Audio]);
+        assert_eq!(
+            outgoing(&launch("video = 'in.video ! fakesink'"), &[MediaKind::Video]),
+            []
+        );
+        let source = launch("source = 'x ! out.video  y ! out.audio'");
+        assert_eq!(outgoing(&source, &[]), [MediaKind::Audio, MediaKind::Video]);
     }
 
     #[test]

@@ -24,7 +24,15 @@ struct Lanes {
     expected: Vec<MediaKind>,
     /// The tracks that were announced.
     announced: Vec<Track>,
+    /// Frames from before all expected tracks were known: the stream begins with its configuration, because encoders do not
+    /// start at once and nobody should take a stream with a slow one for a stream without pictures.
+    held: Vec<Frame>,
+    /// Frames are held no longer.
+    has_begun: bool,
 }
+
+/// Most frames that are held back for a track that does not come.
+const MAX_HELD: usize = 250;
 
 #[derive(Debug, Default)]
 struct Lane {
@@ -84,8 +92,8 @@ impl Publisher {
             if lane.track.as_ref() == track {
                 return;
             }
-            let dts = frame.dts;
             lane.track = track.cloned();
+            let dts = frame.dts;
             self.publication.push(frame);
             self.announce(&mut lanes, dts);
             return;
@@ -93,8 +101,23 @@ impl Publisher {
         // A restarted pipeline begins with a group of pictures that its forerunner had begun to encode.
         let is_late = lane.last.is_some_and(|last| frame.dts < last);
         lane.needs_key = frame.kind == MediaKind::Video && (is_late || (lane.needs_key && !frame.key));
-        if !is_late && !lane.needs_key {
-            lane.last = Some(frame.dts);
+        if is_late || lane.needs_key {
+            return;
+        }
+        lane.last = Some(frame.dts);
+        if lanes.has_begun {
+            self.publication.push(frame);
+            return;
+        }
+        lanes.held.push(frame);
+        if lanes.held.len() >= MAX_HELD {
+            self.begin(&mut lanes);
+        }
+    }
+
+    fn begin(&self, lanes: &mut Lanes) {
+        lanes.has_begun = true;
+        for frame in lanes.held.drain(..) {
             self.publication.push(frame);
         }
     }
@@ -123,6 +146,7 @@ impl Publisher {
             header_len: 0,
         });
         lanes.announced = tracks;
+        self.begin(lanes);
     }
 }
 

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
+    assembly::outgoing,
     bridge::{Bridge, Outcome},
     instance::{BuildError, Instance, Recipe, Report},
     params::Values,
@@ -305,8 +306,9 @@ impl Supervisor {
                     Some(publisher) => publisher.clone(),
                     None => self.claim(key)?,
                 };
-                let kinds = tracks.iter().map(Track::kind).collect();
-                Ok(Some(publisher.outlet(kinds, origin)))
+                let kinds: Vec<_> = tracks.iter().map(Track::kind).collect();
+                let expected = outgoing(self.job.template.launch(&self.job.values), &kinds);
+                Ok(Some(publisher.outlet(expected, origin)))
             }
             Destination::Segments(key) => {
                 let works_on =

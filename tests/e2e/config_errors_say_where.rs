@@ -54,7 +54,10 @@ fn a_syntax_error_has_a_line() {
 
 #[test]
 fn an_unknown_template_is_named() {
-    assert_refused("[apps.live]\npipelines = [\"hsl\"]\n", &["studio.toml:2", "apps.live.pipelines", "'hsl'", "'hls'"]);
+    assert_refused(
+        "[apps.live]\npipelines = [\"hsl\"]\n",
+        &["studio.toml:2", "apps.live.pipelines", "'hsl'", "'hls'"],
+    );
 }
 
 #[test]

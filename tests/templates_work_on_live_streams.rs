@@ -42,7 +42,7 @@ impl Mill {
     fn start(config: &str) -> Self {
         pipeline::start().unwrap();
         let config: Config = toml::from_str(config).unwrap();
-        let (library, problems) = Library::load(&[]);
+        let (library, problems) = Library::load(&config.templates.paths);
         assert!(problems.is_empty(), "{problems:?}");
         let services = Services {
             hub: Hub::new(Limits::default()),
@@ -448,6 +448,38 @@ async fn a_change_of_codec_configuration_is_followed_by_every_template() {
         let (duration, _) = probe(file);
         assert!((3.7..4.4).contains(&duration), "{file:?}: {duration} s");
     }
+    mill.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_that_fails_is_built_again_and_the_others_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let faulty = "summary = 'fails'\noutput = 'none'\n[launch]\n\
+                  video = 'in.video ! identity error-after=20 ! fakesink async=false sync=false'";
+    std::fs::write(dir.path().join("faulty.toml"), faulty).unwrap();
+    let mill = Mill::start(&format!(
+        "[templates]\npaths = [{:?}]\n[apps.live]\npipelines = ['faulty', 'hls']",
+        dir.path()
+    ));
+    let mut door = mill.publish("live/a");
+    Clip::seconds(6, "320x180").send(&mut door, 0);
+    let faulty = until("second failure", || {
+        let pipelines = mill.roster.list();
+        let faulty = pipelines.into_iter().find(|pipeline| pipeline.template == "faulty")?;
+        (faulty.status.restarts >= 2).then_some(faulty.status)
+    })
+    .await;
+    assert!(faulty.last_error.unwrap().contains("identity"));
+    let hls = mill
+        .roster
+        .list()
+        .into_iter()
+        .find(|pipeline| pipeline.template == "hls")
+        .unwrap();
+    assert_eq!((hls.status.state, hls.status.restarts), (State::Running, 0));
+    drop(door);
+    let over = || mill.roster.list().is_empty().then_some(());
+    until("end of both pipelines", over).await;
     mill.stop().await;
 }
 

@@ -183,8 +183,8 @@ fn a_refusal_is_an_error_with_the_servers_words() {
             ServerEvent::Publish(request) => session.reject_publish(
                 request.stream,
                 &Rejection {
-                    code: "NetStream.Publish.BadName".into(),
-                    description: "someone was faster".into(),
+                    code: "NetStream.Publish.BadName",
+                    description: "someone was faster".to_owned(),
                 },
             ),
             _ => {}

@@ -332,3 +332,43 @@ impl BuildError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{super::encoder::EncoderCodec, *};
+
+    #[test]
+    fn every_installed_encoder_takes_what_the_table_says() {
+        gst::init().unwrap();
+        let mut tried = 0;
+        for (codec, rate, elements) in [
+            ("h264", "2500k", &["x264enc", "openh264enc"][..]),
+            ("aac", "96k", &["fdkaacenc", "avenc_aac", "voaacenc", "faac"]),
+        ] {
+            for element in elements {
+                let Ok(made) = gst::ElementFactory::make(element).build() else {
+                    continue;
+                };
+                for tune in ["low-latency", "quality"] {
+                    let text =
+                        format!("codec = '{codec}'\nbitrate = '{rate}'\nkeyframe_interval = '2s'\ntune = '{tune}'");
+                    let role: Role = toml::from_str(&text).unwrap();
+                    let encoder = Encoder::choose(role.codec, |name| name == *element).unwrap();
+                    set_encoder(&made, encoder, &role, &Values::new(), Some((25, 1))).unwrap();
+                }
+                tried += 1;
+            }
+        }
+        assert!(tried >= 2, "only {tried} encoders are installed");
+        let x264 = gst::ElementFactory::make("x264enc").build().unwrap();
+        let role: Role = toml::from_str("codec = 'h264'\nbitrate = '2500k'\nkeyframe_interval = '2s'").unwrap();
+        let encoder = Encoder::choose(EncoderCodec::H264, |name| name == "x264enc").unwrap();
+        set_encoder(&x264, encoder, &role, &Values::new(), Some((25, 1))).unwrap();
+        assert_eq!(
+            (x264.property::<u32>("bitrate"), x264.property::<u32>("key-int-max")),
+            (2500, 50)
+        );
+    }
+}

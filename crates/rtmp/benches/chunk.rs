@@ -39,8 +39,8 @@ fn read(bencher: Bencher<'_, '_>, size: usize) {
     let mut reader = ChunkReader::new(Limits::default());
     reader.set_chunk_size(CHUNK_SIZE).expect("a legal size");
     bencher.counter(BytesCount::new(size)).bench_local(|| {
-        reader.push(black_box(&bytes));
-        reader.poll().expect("legal chunks").expect("a whole message")
+        let mut rest = black_box(&bytes[..]);
+        reader.read(&mut rest).expect("legal chunks").expect("a whole message")
     });
 }
 

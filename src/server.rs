@@ -149,6 +149,11 @@ impl Server {
             hub,
             apps,
             settings: rtmp::Settings::from(&config.rtmp),
+            fan: rtmp::FanOut::new(
+                std::thread::available_parallelism().map_or(1, usize::from),
+                stages.connections.tasks.clone(),
+                stages.connections.stop.clone(),
+            ),
         });
         for listener in rtmp_listeners {
             let (accepting, connections) = (stages.accepting.stop.clone(), stages.connections.stop.clone());

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, debug, field, info_span, warn};
 
-use super::{Context, connection::Connection};
+use super::{Context, connection::Connection, socket::split};
 
 /// Pause after a failed accept. Failures come from a lack of file descriptors or memory, which time may heal.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -65,7 +65,9 @@ impl Listener {
                 continue;
             };
             let span = info_span!("rtmp", %peer, stream = field::Empty);
-            let connection = Connection::new(socket, peer, context.clone());
+            set_no_delay(&socket);
+            let (reader, writer) = split(socket);
+            let connection = Connection::new(reader, writer, peer, context.clone());
             let stop = connections.clone();
             let task = async move {
                 connection.run(stop).await;
@@ -77,7 +79,7 @@ impl Listener {
 }
 
 /// Small writes go out at once: what is worth merging has been merged before it comes to the socket.
-pub(super) fn set_no_delay(socket: &TcpStream) {
+fn set_no_delay(socket: &TcpStream) {
     if let Err(error) = socket.set_nodelay(true) {
         debug!(%error, "cannot set TCP_NODELAY");
     }

@@ -57,7 +57,13 @@ fn write(bencher: Bencher<'_, '_>, size: usize) {
 #[divan::bench(args = SIZES)]
 fn share(bencher: Bencher<'_, '_>, size: usize) {
     let payload = vec![0xa5; size];
-    bencher
-        .counter(BytesCount::new(size))
-        .bench_local(|| shared_form(MediaType::Video, RtmpTime(1234), black_box(&payload), CHUNK_SIZE));
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        shared_form(
+            MediaType::Video,
+            MessageStreamId(1),
+            RtmpTime(1234),
+            black_box(&payload),
+            CHUNK_SIZE,
+        )
+    });
 }

@@ -23,7 +23,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::line::{Line, Served};
+use super::{
+    cores::Cores,
+    line::{Line, Served},
+};
 use crate::hub::{Packet, PublicationId};
 
 /// Players of one stream that one task serves before another is started.
@@ -61,7 +64,7 @@ struct Shared {
     streams: Mutex<HashMap<PublicationId, Vec<Arc<Shard>>>>,
     /// Over all streams.
     players: AtomicUsize,
-    cores: usize,
+    cores: Arc<Cores>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -81,8 +84,8 @@ struct Player {
 }
 
 impl FanOut {
-    /// Tasks are spawned on `tasks` and end when `stop` is cancelled.
-    pub fn new(cores: usize, tasks: TaskTracker, stop: CancellationToken) -> Self {
+    /// Tasks run on `cores`, are known to `tasks` and end when `stop` is cancelled.
+    pub fn new(cores: Arc<Cores>, tasks: TaskTracker, stop: CancellationToken) -> Self {
         Self {
             shared: Arc::new(Shared {
                 streams: Mutex::default(),
@@ -108,15 +111,17 @@ impl FanOut {
         let shards = streams.entry(publication).or_default();
         let count = |shard: &Arc<Shard>| shard.players.load(Ordering::Relaxed);
         let players: usize = shards.iter().map(count).sum();
-        let shard = if shards.len() < shards_for(players + 1, shared.cores) {
+        let shard = if shards.len() < shards_for(players + 1, shared.cores.count()) {
             let shard = Arc::new(Shard {
                 joining: Mutex::default(),
                 players: AtomicUsize::new(0),
                 wake: Notify::new(),
             });
+            // A stream's first task runs on any core, the next one on another.
+            let core = shared.cores.get(publication.0 as usize + shards.len());
             shards.push(shard.clone());
             let serve = serve(shared.clone(), publication, shard.clone(), head, longest_hold);
-            shared.tasks.spawn(serve);
+            shared.tasks.spawn_on(serve, core.handle());
             shard
         } else {
             // There is one at least, because one player has a task.
@@ -207,7 +212,8 @@ async fn serve(
                 () = &mut stopped => return,
             }
         }
-        let hold = hold(shared.players.load(Ordering::Relaxed), shared.cores, longest_hold);
+        let players_of_all = shared.players.load(Ordering::Relaxed);
+        let hold = hold(players_of_all, shared.cores.count(), longest_hold);
         if !hold.is_zero() {
             tokio::select! {
                 () = sleep_until(Instant::now() + hold) => {}

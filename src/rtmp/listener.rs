@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::Semaphore,
     time::sleep,
 };
@@ -65,6 +66,14 @@ impl Listener {
                 continue;
             };
             let span = info_span!("rtmp", %peer, stream = field::Empty);
+            let core = context.cores.next().handle();
+            let socket = match move_to(socket, core) {
+                Ok(socket) => socket,
+                Err(error) => {
+                    warn!(%peer, %error, "cannot serve a connection");
+                    continue;
+                }
+            };
             set_no_delay(&socket);
             let (reader, writer) = split(socket);
             let connection = Connection::new(reader, writer, peer, context.clone());
@@ -73,9 +82,16 @@ impl Listener {
                 connection.run(stop).await;
                 drop(slot);
             };
-            tasks.spawn(task.instrument(span));
+            tasks.spawn_on(task.instrument(span), core);
         }
     }
+}
+
+/// Moves a socket to the event loop of the core that will serve it.
+fn move_to(socket: TcpStream, core: &Handle) -> io::Result<TcpStream> {
+    let socket = socket.into_std()?;
+    let _context = core.enter();
+    TcpStream::from_std(socket)
 }
 
 /// Small writes go out at once: what is worth merging has been merged before it comes to the socket.

@@ -6,6 +6,7 @@
 //! this layer only carries.
 
 mod connection;
+mod cores;
 mod fan;
 mod feed;
 mod line;
@@ -22,6 +23,7 @@ use crate::{
     hub::Hub,
 };
 
+pub use cores::Cores;
 pub use fan::FanOut;
 pub use listener::{BindError, Listener};
 
@@ -34,6 +36,8 @@ pub struct Context {
     pub apps: std::collections::BTreeMap<String, App>,
     /// Limits and times.
     pub settings: Settings,
+    /// Where connections run.
+    pub cores: std::sync::Arc<Cores>,
     /// Who writes to the players.
     pub fan: FanOut,
 }

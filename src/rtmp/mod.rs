@@ -12,6 +12,7 @@ mod feed;
 mod line;
 mod listener;
 mod outbox;
+mod patience;
 mod play;
 mod publish;
 mod socket;

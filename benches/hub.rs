@@ -7,7 +7,7 @@ use divan::{Bencher, counter::ItemsCount};
 use futures_util::FutureExt;
 use streammill::hub::{Event, Form, Hub, Interest, Limits, Origin, Packet, Protocol, StreamKey};
 use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, TrackId};
-use streammill_rtmp::{MediaType, RtmpTime, chunk};
+use streammill_rtmp::{MediaType, MessageStreamId, RtmpTime, chunk};
 
 fn main() {
     divan::main();
@@ -58,7 +58,9 @@ fn push_and_read(bencher: Bencher<'_, '_>, subscribers: usize) {
             assert_eq!(subscriber.next(128, &mut batch).now_or_never(), Some(Event::Packets));
             for packet in &batch {
                 let millis = packet.frame.dts.as_millis() as u32;
-                let form = |frame: &Frame| chunk::shared_form(MediaType::Video, RtmpTime(millis), &frame.tag, 4096);
+                let form = |frame: &Frame| {
+                    chunk::shared_form(MediaType::Video, MessageStreamId(1), RtmpTime(millis), &frame.tag, 4096)
+                };
                 divan::black_box(packet.form(Form::RtmpChunks, form));
             }
         }

@@ -145,10 +145,18 @@ impl Server {
             .spawn(http::serve(http_listeners, Arc::new(site), stop));
 
         let slots = Arc::new(Semaphore::new(config.rtmp.max_connections.min(Semaphore::MAX_PERMITS)));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = Arc::new(rtmp::Cores::start(cores).map_err(ServerError::Threads)?);
         let context = Arc::new(rtmp::Context {
             hub,
             apps,
             settings: rtmp::Settings::from(&config.rtmp),
+            cores: cores.clone(),
+            fan: rtmp::FanOut::new(
+                cores.clone(),
+                stages.connections.tasks.clone(),
+                stages.connections.stop.clone(),
+            ),
         });
         for listener in rtmp_listeners {
             let (accepting, connections) = (stages.accepting.stop.clone(), stages.connections.stop.clone());
@@ -246,6 +254,9 @@ pub enum ServerError {
     /// The system does not let the server wait for signals.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
+    /// The system does not give the threads that connections are served on.
+    #[error("cannot start the threads that serve RTMP")]
+    Threads(#[source] io::Error),
     /// An RTMP address cannot be listened on.
     #[error(transparent)]
     Rtmp(#[from] rtmp::BindError),

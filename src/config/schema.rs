@@ -156,6 +156,10 @@ pub struct App {
     /// Begin players with the newest group of pictures for a picture at once, at the price of its length in latency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gop_cache: Option<bool>,
+    /// Longest time that packets for RTMP players are held to be written together, when there are many players. 0 sends
+    /// each at once, whatever that costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merge_writes: Option<Seconds>,
 }
 
 impl App {
@@ -167,6 +171,7 @@ impl App {
             idle_streams: self.idle_streams.or(defaults.idle_streams),
             idle_timeout: self.idle_timeout.or(defaults.idle_timeout),
             gop_cache: self.gop_cache.or(defaults.gop_cache),
+            merge_writes: self.merge_writes.or(defaults.merge_writes),
         }
     }
 
@@ -183,6 +188,12 @@ impl App {
     /// See [`App::idle_timeout`].
     pub fn idle_timeout(&self) -> std::time::Duration {
         self.idle_timeout.unwrap_or(Seconds::new(30)).0
+    }
+
+    /// See [`App::merge_writes`].
+    pub fn merge_writes(&self) -> std::time::Duration {
+        self.merge_writes
+            .map_or(std::time::Duration::from_millis(85), |longest| longest.0)
     }
 
     /// See [`App::gop_cache`].

@@ -179,6 +179,10 @@ impl Live {
         }
     }
 
+    pub(super) fn head(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
     fn leave(&self, position: &Arc<AtomicU64>) {
         self.write().readers.retain(|known| !Arc::ptr_eq(known, position));
     }
@@ -215,7 +219,6 @@ impl Counters {
 impl Reading {
     /// Moves what is there to `out`.
     pub(super) fn read(&mut self, max: usize, out: &mut Vec<Arc<Packet>>) -> Read {
-        self.head.borrow_and_update();
         let dropped_before = self.cursor.dropped;
         let state = self.live.read();
         let moved = state.ring.read(&mut self.cursor, self.live.limits.max_lag, max, out);
@@ -231,7 +234,12 @@ impl Reading {
         }
     }
 
-    /// Waits until something was pushed since the last [`read`](Self::read), or the publication ended.
+    /// What is pushed from now on ends a wait for [`changed`](Self::changed).
+    pub(super) fn look(&mut self) {
+        self.head.borrow_and_update();
+    }
+
+    /// Waits until something was pushed since the last [`look`](Self::look), or the publication ended.
     pub(super) async fn changed(&mut self) {
         // The sender lives in `self.live`, so it cannot be gone.
         let _ = self.head.changed().await;

@@ -24,7 +24,7 @@ pub use live::{Limits, Origin, Publication, PublicationId};
 pub use packet::{Form, Packet};
 pub use registry::{ClaimError, Hub};
 pub use snapshot::{LiveSnapshot, StreamSnapshot, SubscriberSnapshot};
-pub use subscriber::{Event, Interest, Protocol, Subscriber, SubscriberId};
+pub use subscriber::{Event, Interest, Now, Protocol, Subscriber, SubscriberId};
 pub use tracks::Tracks;
 
 #[cfg(test)]

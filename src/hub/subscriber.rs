@@ -82,6 +82,17 @@ pub enum Event {
     Ended,
 }
 
+/// What [`Subscriber::read`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Now {
+    /// There are packets in the batch.
+    Packets,
+    /// There is nothing new.
+    Nothing,
+    /// The publisher left, and all it sent has been read.
+    Ended,
+}
+
 /// Someone who receives a stream, now or once it is live.
 #[derive(Debug)]
 pub struct Subscriber {
@@ -114,33 +125,66 @@ impl Subscriber {
         &self.place.key
     }
 
+    /// Reads what is there without waiting: for who is woken by [`head`](Self::head) for many subscribers at once.
+    pub fn read(&mut self, max: usize, batch: &mut Vec<Arc<Packet>>) -> Now {
+        let Some(reading) = &mut self.reading else {
+            return Now::Nothing;
+        };
+        match reading.read(max, batch) {
+            Read::Packets { dropped } => {
+                self.presence.dropped.fetch_add(dropped, Ordering::Relaxed);
+                Now::Packets
+            }
+            Read::Ended => {
+                self.reading = None;
+                Now::Ended
+            }
+            Read::Nothing => Now::Nothing,
+        }
+    }
+
+    /// Moves whenever [`read`](Self::read) has something new to tell; `None` between publications.
+    pub fn head(&self) -> Option<watch::Receiver<u64>> {
+        self.reading.as_ref().map(|reading| reading.live.head())
+    }
+
+    /// Reads no further for now, and so keeps nothing from being freed. [`next`](Self::next) begins anew, with
+    /// [`Event::Started`].
+    pub fn detach(&mut self) {
+        self.reading = None;
+        self.last = None;
+    }
+
+    /// Waits until there is a publication that has not been read, and begins to read it. Cancelling loses nothing.
+    pub async fn started(&mut self) {
+        let last = self.last;
+        let is_new = |live: &Option<Arc<Live>>| live.as_ref().is_some_and(|live| Some(live.id) != last);
+        // The sender lives in `self.place`, so it cannot be gone.
+        if let Ok(live) = self.publications.wait_for(is_new).await
+            && let Some(live) = &*live
+        {
+            self.last = Some(live.id);
+            self.reading = Some(live.join(self.presence.interest.from_cache));
+        }
+    }
+
     /// Waits for what comes next and puts at most `max` packets into `batch`, which the caller has emptied.
     ///
     /// Cancelling loses nothing: nothing is taken before it is returned.
     pub async fn next(&mut self, max: usize, batch: &mut Vec<Arc<Packet>>) -> Event {
         loop {
             let Some(reading) = &mut self.reading else {
-                let last = self.last;
-                let is_new = |live: &Option<Arc<Live>>| live.as_ref().is_some_and(|live| Some(live.id) != last);
-                // The sender lives in `self.place`, so it cannot be gone.
-                if let Ok(live) = self.publications.wait_for(is_new).await
-                    && let Some(live) = &*live
-                {
-                    self.last = Some(live.id);
-                    self.reading = Some(live.join(self.presence.interest.from_cache));
-                }
+                self.started().await;
                 return Event::Started;
             };
-            match reading.read(max, batch) {
-                Read::Packets { dropped } => {
-                    self.presence.dropped.fetch_add(dropped, Ordering::Relaxed);
-                    return Event::Packets;
-                }
-                Read::Ended => {
-                    self.reading = None;
-                    return Event::Ended;
-                }
-                Read::Nothing => reading.changed().await,
+            reading.look();
+            match self.read(max, batch) {
+                Now::Packets => return Event::Packets,
+                Now::Ended => return Event::Ended,
+                Now::Nothing => {}
+            }
+            if let Some(reading) = &mut self.reading {
+                reading.changed().await;
             }
         }
     }

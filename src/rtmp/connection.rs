@@ -1,36 +1,29 @@
-//! One RTMP connection: a task that owns a socket and a session.
+//! One RTMP connection: a task that reads a socket, drives its session and watches the clock.
+//!
+//! What a player is sent comes from the [fan-out](super::fan) and past this task, by way of the connection's
+//! [`Line`]; a player that keeps up never wakes it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{cell::RefCell, future::poll_fn, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
-use bytes::BytesMut;
 use streammill_rtmp::{
     ConnectRequest, Limits, MediaType, MessageStreamId, Rejection, ServerConfig, ServerEvent, ServerSession,
     SessionError,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
     Context,
-    listener::set_no_delay,
-    outbox::Outbox,
-    play::{Play, drain},
+    line::Line,
+    play::Play,
     publish::Publish,
+    socket::{Reader, Writer},
 };
-use crate::hub::DoorError;
+use crate::hub::{DoorError, Packet};
 
-/// Bytes read at a time. Players say little, so all begin small; who fills the room gets more, up to some tens of
-/// milliseconds of a fast publisher.
-const FIRST_READ_BYTES: usize = 2 * 1024;
-const MAX_READ_BYTES: usize = 64 * 1024;
+/// Bytes read at a time, by all connections of a thread into one buffer: tens of milliseconds of a fast publisher.
+const READ_BYTES: usize = 64 * 1024;
 
 /// Most message streams that publish or play on one connection.
 const MAX_ACTIVE_STREAMS: usize = 16;
@@ -38,14 +31,20 @@ const MAX_ACTIVE_STREAMS: usize = 16;
 /// How often waiting players and silent peers are looked at.
 const TICK: Duration = Duration::from_secs(1);
 
+thread_local! {
+    /// What was read is taken at once, so connections need no buffer of their own.
+    static INPUT: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+    /// Packets on their way from the hub to a line.
+    static PACKETS: RefCell<Vec<Arc<Packet>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A connection and what runs on it.
 pub(super) struct Connection {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
+    reader: Reader,
+    line: Arc<Line>,
     peer: SocketAddr,
     context: Arc<Context>,
     session: ServerSession,
-    outbox: Outbox,
     client: Option<Client>,
     publishes: Vec<Publish>,
     plays: Vec<Play>,
@@ -61,9 +60,7 @@ struct Client {
 }
 
 impl Connection {
-    pub(super) fn new(socket: TcpStream, peer: SocketAddr, context: Arc<Context>) -> Self {
-        set_no_delay(&socket);
-        let (reader, writer) = socket.into_split();
+    pub(super) fn new(reader: Reader, writer: Writer, peer: SocketAddr, context: Arc<Context>) -> Self {
         let settings = &context.settings;
         let config = ServerConfig {
             chunk_size: settings.chunk_size,
@@ -76,11 +73,10 @@ impl Connection {
         let now = Instant::now();
         Self {
             reader,
-            writer,
+            line: Arc::new(Line::new(writer, settings.chunk_size)),
             peer,
             session: ServerSession::new(config, rand::random()),
             context,
-            outbox: Outbox::default(),
             client: None,
             publishes: Vec::new(),
             plays: Vec::new(),
@@ -95,10 +91,11 @@ impl Connection {
         let end = self.drive(&stop).await;
         // What the session still has to say (why it ends, above all) is worth a moment.
         self.tell_ends(&end);
-        drain(&mut self.session, &mut self.outbox);
+        self.send();
         if !matches!(end, End::Left | End::Io(_)) {
             let _ = timeout(TICK, self.say_goodbye()).await;
         }
+        self.line.close();
         match end {
             End::Left => info!("connection closed by the peer"),
             End::Stopped => debug!("connection closed: the server stops"),
@@ -114,61 +111,102 @@ impl Connection {
     /// Sends the rest and waits for the peer to close. A socket that is closed with unread input resets the connection,
     /// and a peer that is reset does not read what it was told.
     async fn say_goodbye(&mut self) -> std::io::Result<()> {
-        self.outbox.flush(&mut self.writer, TICK).await?;
-        self.writer.shutdown().await?;
+        while let Some(writer) = self.line.full() {
+            writer.writable().await?;
+            PACKETS.with_borrow_mut(|packets| self.line.resume(packets));
+        }
+        self.line.close();
         let mut unread = [0; 4096];
-        while self.reader.read(&mut unread).await? > 0 {}
+        while poll_fn(|cx| self.reader.poll_read(cx, &mut unread)).await? > 0 {}
         Ok(())
     }
 
     async fn drive(&mut self, stop: &CancellationToken) -> End {
-        let mut input = BytesMut::with_capacity(FIRST_READ_BYTES);
+        let stopped = stop.cancelled();
+        let mut stopped = std::pin::pin!(stopped);
         let mut tick = tokio::time::interval(TICK);
         loop {
-            drain(&mut self.session, &mut self.outbox);
-            if !self.outbox.is_empty() {
-                let flushed = tokio::select! {
-                    flushed = self.outbox.flush(&mut self.writer, self.context.settings.timeout) => flushed,
-                    () = stop.cancelled() => return End::Stopped,
-                };
-                if let Err(error) = flushed {
-                    return End::Io(error);
+            self.send();
+            let full = self.line.full();
+            let step = tokio::select! {
+                step = next_input(&mut self.reader, &mut self.session), if full.is_none() || self.line.may_listen() => {
+                    self.take_input(step)
                 }
+                index = Play::next_start(&mut self.plays) => {
+                    self.feed(index);
+                    Ok(())
+                }
+                () = self.line.attention.notified() => self.attend(),
+                Ok(()) = async { match &full { Some(writer) => writer.writable().await, None => std::future::pending().await } } => {
+                    PACKETS.with_borrow_mut(|packets| self.line.resume(packets));
+                    Ok(())
+                }
+                _ = tick.tick() => self.look_at_the_clock(),
+                () = &mut stopped => return End::Stopped,
+            };
+            if let Err(end) = step {
+                return end;
             }
-            tokio::select! {
-                read = self.reader.read_buf(&mut input) => match read {
-                    Ok(0) => return End::Left,
-                    Ok(read) => {
-                        self.last_heard = Instant::now();
-                        self.pinged = false;
-                        let handled = self.session.handle_input(&input);
-                        input.clear();
-                        if read == input.capacity() && read < MAX_READ_BYTES {
-                            input.reserve(read * 2);
-                        }
-                        // What came before the mistake still counts: its events are taken first.
-                        let taken = self.take_events();
-                        if let Err(error) = handled {
-                            return End::Protocol(error);
-                        }
-                        if let Err(end) = taken {
-                            return end;
-                        }
-                    }
-                    Err(error) => return End::Io(error),
-                },
-                (index, event) = Play::next_of(&mut self.plays) => {
-                    let chunk_size = self.context.settings.chunk_size;
-                    drain(&mut self.session, &mut self.outbox);
-                    self.plays[index].deliver(event, chunk_size, &mut self.session, &mut self.outbox);
-                }
-                _ = tick.tick() => {
-                    if let Err(end) = self.look_at_the_clock() {
-                        return end;
-                    }
-                }
-                () = stop.cancelled() => return End::Stopped,
+        }
+    }
+
+    /// Gives the line what the session wants sent.
+    fn send(&mut self) {
+        let session = &mut self.session;
+        let mut messages = std::iter::from_fn(|| session.poll_output()).peekable();
+        if messages.peek().is_some() {
+            self.line.send(messages);
+        }
+    }
+
+    fn take_input(&mut self, input: std::io::Result<Input>) -> Result<(), End> {
+        match input.map_err(End::Io)? {
+            Input::End => Err(End::Left),
+            Input::Taken(handled) => {
+                self.last_heard = Instant::now();
+                self.pinged = false;
+                // What came before the mistake still counts: its events are taken first.
+                let taken = self.take_events();
+                handled.map_err(End::Protocol)?;
+                taken
             }
+        }
+    }
+
+    /// Starts to feed a play whose publication has begun.
+    fn feed(&mut self, index: usize) {
+        let play = &mut self.plays[index];
+        let Some((feed, is_return)) = play.feed() else { return };
+        if is_return {
+            self.session.notify_publish(play.stream, play.key.name());
+        }
+        let (stream, longest_hold) = (play.stream, play.longest_hold);
+        let started = feed.subscriber.publication().zip(feed.subscriber.head());
+        // The statuses go before the media they announce.
+        self.send();
+        PACKETS.with_borrow_mut(|packets| self.line.open(feed, packets));
+        if let Some((publication, head)) = started {
+            self.context
+                .fan
+                .join(publication, head, longest_hold, self.line.clone(), stream);
+        }
+    }
+
+    /// Does what the line calls for.
+    fn attend(&mut self) -> Result<(), End> {
+        for stream in self.line.ended() {
+            let Some(subscriber) = self.line.close_feed(stream) else {
+                continue;
+            };
+            if let Some(play) = self.plays.iter_mut().find(|play| play.stream == stream) {
+                self.session.notify_unpublish(stream, play.key.name());
+                self.session.stream_eof(stream);
+                play.wait(subscriber);
+            }
+        }
+        match self.line.failure(self.context.settings.timeout) {
+            Some(error) => Err(End::Io(error)),
+            None => Ok(()),
         }
     }
 
@@ -200,9 +238,10 @@ impl Connection {
                 }
                 ServerEvent::Play(request) => {
                     let admitted = self.admit(|connection, client| {
+                        let settings = connection.context.apps.get(&client.app).cloned().unwrap_or_default();
                         Play::admit(
                             &connection.context,
-                            &client.app,
+                            (&client.app, &settings),
                             &request,
                             connection.peer,
                             &client.software,
@@ -236,13 +275,20 @@ impl Connection {
                     }
                 }
                 ServerEvent::PublishEnd { stream } => self.publishes.retain(|publish| publish.stream != stream),
-                ServerEvent::PlayEnd { stream } => self.plays.retain(|play| play.stream != stream),
-                ServerEvent::Pause { stream, paused } => {
-                    let context = self.context.clone();
-                    self.on_play(stream, |play| play.pause(&context, paused));
+                ServerEvent::PlayEnd { stream } => self.end_play(stream),
+                ServerEvent::Pause { stream, paused: true } => {
+                    let fed = self.line.close_feed(stream);
+                    self.on_play(stream, |play| play.pause(fed));
                 }
-                ServerEvent::ReceiveAudio { stream, on } => self.on_play(stream, |play| play.receive_audio(on)),
-                ServerEvent::ReceiveVideo { stream, on } => self.on_play(stream, |play| play.receive_video(on)),
+                ServerEvent::Pause { stream, paused: false } => self.on_play(stream, Play::unpause),
+                ServerEvent::ReceiveAudio { stream, on } => {
+                    self.line.with_feed(stream, |feed| feed.wants_audio = on);
+                    self.on_play(stream, |play| play.receive_audio(on));
+                }
+                ServerEvent::ReceiveVideo { stream, on } => {
+                    self.line.with_feed(stream, |feed| feed.wants_video = on);
+                    self.on_play(stream, |play| play.receive_video(on));
+                }
                 _ => {}
             }
         }
@@ -289,6 +335,11 @@ impl Connection {
         admit(self, client)
     }
 
+    fn end_play(&mut self, stream: MessageStreamId) {
+        self.line.close_feed(stream);
+        self.plays.retain(|play| play.stream != stream);
+    }
+
     fn on_play(&mut self, stream: MessageStreamId, act: impl FnOnce(&mut Play)) {
         if let Some(play) = self.plays.iter_mut().find(|play| play.stream == stream) {
             act(play);
@@ -308,6 +359,9 @@ impl Connection {
             self.session.ping(self.opened.elapsed().as_millis() as u32);
             self.pinged = true;
         }
+        if let Some(error) = self.line.failure(settings.timeout) {
+            return Err(End::Io(error));
+        }
         let expired: Vec<_> = self
             .plays
             .iter()
@@ -315,7 +369,7 @@ impl Connection {
             .collect();
         for (stream, reason) in &expired {
             self.session.stop_play(*stream, reason);
-            self.plays.retain(|play| play.stream != *stream);
+            self.end_play(*stream);
         }
         match !expired.is_empty() && self.plays.is_empty() && self.publishes.is_empty() {
             true => Err(End::Idle),
@@ -333,10 +387,32 @@ impl Connection {
         for publish in self.publishes.drain(..) {
             self.session.end_publish(publish.stream, &reason);
         }
-        for play in self.plays.drain(..) {
+        for play in std::mem::take(&mut self.plays) {
+            self.line.close_feed(play.stream);
             self.session.stop_play(play.stream, &reason);
         }
     }
+}
+
+/// What a read gave.
+enum Input {
+    /// The session has taken bytes, or found them wrong.
+    Taken(Result<(), SessionError>),
+    /// The peer sends no more.
+    End,
+}
+
+/// Reads once, and lets the session take it. Cancelling loses nothing.
+async fn next_input(reader: &mut Reader, session: &mut ServerSession) -> std::io::Result<Input> {
+    poll_fn(|cx| {
+        INPUT.with_borrow_mut(|input| match reader.poll_read(cx, input) {
+            Poll::Ready(Ok(0)) => Poll::Ready(Ok(Input::End)),
+            Poll::Ready(Ok(read)) => Poll::Ready(Ok(Input::Taken(session.handle_input(&input[..read])))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        })
+    })
+    .await
 }
 
 /// Why a connection ends.

@@ -4,13 +4,14 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     sync::Semaphore,
     time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, debug, field, info_span, warn};
 
-use super::{Context, connection::Connection};
+use super::{Context, connection::Connection, socket::split};
 
 /// Pause after a failed accept. Failures come from a lack of file descriptors or memory, which time may heal.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -65,19 +66,36 @@ impl Listener {
                 continue;
             };
             let span = info_span!("rtmp", %peer, stream = field::Empty);
-            let connection = Connection::new(socket, peer, context.clone());
+            let core = context.cores.next().handle();
+            let socket = match move_to(socket, core) {
+                Ok(socket) => socket,
+                Err(error) => {
+                    warn!(%peer, %error, "cannot serve a connection");
+                    continue;
+                }
+            };
+            set_no_delay(&socket);
+            let (reader, writer) = split(socket);
+            let connection = Connection::new(reader, writer, peer, context.clone());
             let stop = connections.clone();
             let task = async move {
                 connection.run(stop).await;
                 drop(slot);
             };
-            tasks.spawn(task.instrument(span));
+            tasks.spawn_on(task.instrument(span), core);
         }
     }
 }
 
+/// Moves a socket to the event loop of the core that will serve it.
+fn move_to(socket: TcpStream, core: &Handle) -> io::Result<TcpStream> {
+    let socket = socket.into_std()?;
+    let _context = core.enter();
+    TcpStream::from_std(socket)
+}
+
 /// Small writes go out at once: what is worth merging has been merged before it comes to the socket.
-pub(super) fn set_no_delay(socket: &TcpStream) {
+fn set_no_delay(socket: &TcpStream) {
     if let Err(error) = socket.set_nodelay(true) {
         debug!(%error, "cannot set TCP_NODELAY");
     }

@@ -1,14 +1,20 @@
 //! The RTMP front end: sockets and tasks around [`streammill_rtmp`]'s sessions.
 //!
 //! A [`listener`] accepts; each [`connection`] is one task that owns its socket and its session and moves bytes between
-//! them; [`publish`] and [`play`] connect the session's streams with the hub. What the protocol means is decided in the
-//! session, who may do what in the hub: this layer only carries.
+//! them; [`publish`] and [`play`] connect the session's streams with the hub. Players are written to by the tasks of the
+//! [`fan`]-out, past their connections. What the protocol means is decided in the session, who may do what in the hub:
+//! this layer only carries.
 
 mod connection;
+mod cores;
+mod fan;
+mod feed;
+mod line;
 mod listener;
 mod outbox;
 mod play;
 mod publish;
+mod socket;
 
 use std::time::Duration;
 
@@ -17,6 +23,8 @@ use crate::{
     hub::Hub,
 };
 
+pub use cores::Cores;
+pub use fan::FanOut;
 pub use listener::{BindError, Listener};
 
 /// What every connection is given.
@@ -28,6 +36,10 @@ pub struct Context {
     pub apps: std::collections::BTreeMap<String, App>,
     /// Limits and times.
     pub settings: Settings,
+    /// Where connections run.
+    pub cores: std::sync::Arc<Cores>,
+    /// Who writes to the players.
+    pub fan: FanOut,
 }
 
 /// Limits and times of the front end.

@@ -3,24 +3,37 @@
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
-    time::Duration,
 };
 
 use bytes::{Buf, Bytes};
-use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time::timeout};
 
-/// Most pieces in one write; Linux takes 1024.
-const MAX_SLICES: usize = 256;
+use super::socket::Writer;
 
-/// Bytes to be sent. It is emptied before more is put in, so its size is that of one batch.
+/// Most pieces in one write.
+const MAX_SLICES: usize = 64;
+
+/// Room that an empty outbox keeps, pieces. Most players need no more between two batches.
+const KEPT_ROOM: usize = 8;
+
+/// Bytes to be sent, in order.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pieces: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+/// How much of an outbox went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sent {
+    All,
+    Some,
+    Nothing,
 }
 
 impl Outbox {
     pub(super) fn push(&mut self, piece: Bytes) {
         if !piece.is_empty() {
+            self.bytes += piece.len();
             self.pieces.push_back(piece);
         }
     }
@@ -29,29 +42,37 @@ impl Outbox {
         self.pieces.is_empty()
     }
 
-    /// Writes everything. Fails when the peer takes nothing for `patience`.
-    ///
-    /// Cancelling loses nothing: a piece leaves the box when the socket has it.
-    pub(super) async fn flush(&mut self, socket: &mut OwnedWriteHalf, patience: Duration) -> io::Result<()> {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Writes until everything is out or the socket is full.
+    pub(super) fn flush(&mut self, writer: &Writer) -> io::Result<Sent> {
+        let mut sent = Sent::Nothing;
         while !self.pieces.is_empty() {
-            let slices: Vec<_> = self
-                .pieces
-                .iter()
-                .take(MAX_SLICES)
-                .map(|piece| IoSlice::new(piece))
-                .collect();
-            let written = timeout(patience, socket.write_vectored(&slices))
-                .await
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the peer takes no data"))??;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                *slice = IoSlice::new(piece);
+                count += 1;
             }
-            self.take(written);
+            match writer.try_write_vectored(&slices[..count]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.take(written);
+                    sent = Sent::Some;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(sent),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        self.pieces.shrink_to(KEPT_ROOM);
+        Ok(Sent::All)
     }
 
     fn take(&mut self, mut written: usize) {
+        self.bytes -= written;
         while let Some(piece) = self.pieces.front_mut() {
             if written < piece.len() {
                 piece.advance(written);
@@ -75,7 +96,10 @@ mod tests {
         }
         outbox.take(3);
         outbox.take(2);
-        assert_eq!(outbox.pieces, ["fg"]);
+        assert_eq!(
+            (&outbox.pieces, outbox.bytes()),
+            (&["fg"].into_iter().map(Bytes::from).collect(), 2)
+        );
         outbox.take(2);
         assert!(outbox.is_empty());
     }

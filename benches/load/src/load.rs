@@ -126,10 +126,12 @@ impl Load {
     }
 }
 
-/// Sends pictures on time until it is stopped. Publishers start apart, so that their frames do not come in step.
+/// Sends pictures on time until it is stopped. Publishers start apart and have key frames at other times, as those of
+/// different people do: in step, all their groups of pictures would be longest at once.
 async fn publish(mut client: Client, bitrate: u64, number: u64, shared: Arc<Shared>) -> anyhow::Result<()> {
     let interval = Duration::from_nanos(1_000_000_000 / signal::FRAME_RATE);
     let start = Instant::now() + interval.mul_f64(number as f64 * 0.618 % 1.0);
+    let phase = number * 31 % signal::GROUP;
     let send =
         |client: &mut Client, kind, millis, body: Bytes| client.session.send_frame(kind, RtmpTime(millis), &body);
     send(
@@ -147,7 +149,8 @@ async fn publish(mut client: Client, bitrate: u64, number: u64, shared: Arc<Shar
     for number in 0.. {
         sleep_until((start + interval * number as u32).into()).await;
         let millis = (number * 1000 / signal::FRAME_RATE) as u32;
-        let body = signal::picture(number, bitrate, shared.clock.elapsed());
+        let is_key = number == 0 || (number + phase).is_multiple_of(signal::GROUP);
+        let body = signal::picture(is_key, bitrate, shared.clock.elapsed());
         send(&mut client, MediaType::Video, millis, body);
         client.flush().await?;
         // Acknowledgements and pings want an answer, but reading must not delay the next picture.

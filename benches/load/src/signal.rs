@@ -8,7 +8,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub(crate) const FRAME_RATE: u64 = 25;
 
 /// Pictures from key frame to key frame.
-const GROUP: u64 = 50;
+pub(crate) const GROUP: u64 = 50;
 
 /// A baseline 640x360 `avcC` with its SPS and PPS, behind the FLV header of a sequence header.
 pub(crate) const VIDEO_CONFIG: &[u8] = &[
@@ -25,10 +25,9 @@ const MARK: &[u8; 8] = b"mill-ts:";
 /// Bytes of FLV header, NAL unit length and NAL unit type before the mark.
 const BEFORE_MARK: usize = 10;
 
-/// One picture: frame `number` of a stream of `bitrate` bits per second, sent at `now` of the load program's clock.
-pub(crate) fn picture(number: u64, bitrate: u64, now: Duration) -> Bytes {
+/// One picture of a stream of `bitrate` bits per second, sent at `now` of the load program's clock.
+pub(crate) fn picture(is_key: bool, bitrate: u64, now: Duration) -> Bytes {
     let size = (bitrate / 8 / FRAME_RATE).max(64) as usize;
-    let is_key = number.is_multiple_of(GROUP);
     let mut body = BytesMut::with_capacity(size);
     body.put_slice(&[if is_key { 0x17 } else { 0x27 }, 1, 0, 0, 0]);
     body.put_u32((size - 9) as u32);
@@ -53,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_picture_tells_when_it_was_sent_and_has_its_share_of_the_bitrate() {
-        let body = picture(3, 1_000_000, Duration::from_millis(1234));
+        let body = picture(false, 1_000_000, Duration::from_millis(1234));
         assert_eq!(body.len(), 5000);
         assert_eq!(sent_at(&body), Some(Duration::from_millis(1234)));
         assert_eq!(sent_at(VIDEO_CONFIG), None);

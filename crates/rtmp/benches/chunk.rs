@@ -39,8 +39,8 @@ fn read(bencher: Bencher<'_, '_>, size: usize) {
     let mut reader = ChunkReader::new(Limits::default());
     reader.set_chunk_size(CHUNK_SIZE).expect("a legal size");
     bencher.counter(BytesCount::new(size)).bench_local(|| {
-        reader.push(black_box(&bytes));
-        reader.poll().expect("legal chunks").expect("a whole message")
+        let mut rest = black_box(&bytes[..]);
+        reader.read(&mut rest).expect("legal chunks").expect("a whole message")
     });
 }
 
@@ -57,7 +57,13 @@ fn write(bencher: Bencher<'_, '_>, size: usize) {
 #[divan::bench(args = SIZES)]
 fn share(bencher: Bencher<'_, '_>, size: usize) {
     let payload = vec![0xa5; size];
-    bencher
-        .counter(BytesCount::new(size))
-        .bench_local(|| shared_form(MediaType::Video, RtmpTime(1234), black_box(&payload), CHUNK_SIZE));
+    bencher.counter(BytesCount::new(size)).bench_local(|| {
+        shared_form(
+            MediaType::Video,
+            MessageStreamId(1),
+            RtmpTime(1234),
+            black_box(&payload),
+            CHUNK_SIZE,
+        )
+    });
 }

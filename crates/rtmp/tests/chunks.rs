@@ -15,8 +15,8 @@ fn reader() -> ChunkReader {
 
 /// All messages in `bytes`, as (time, type, stream, payload).
 fn read(reader: &mut ChunkReader, bytes: &[u8]) -> Vec<(u32, u8, u32, Bytes)> {
-    reader.push(bytes);
-    let messages = std::iter::from_fn(|| reader.poll().unwrap());
+    let mut rest = bytes;
+    let messages = std::iter::from_fn(|| reader.read(&mut rest).unwrap());
     messages
         .map(|message| (message.timestamp.0, message.type_id, message.stream.0, message.payload))
         .collect()
@@ -121,8 +121,8 @@ fn a_changed_chunk_size_holds_from_the_next_chunk_on() {
 fn a_header_that_refers_to_nothing_is_an_error() {
     for first in [0x46, 0x86, 0xc6] {
         let mut reader = reader();
-        reader.push(&[first, 0, 0, 0, 0, 0, 1, 9, 0]);
-        assert!(reader.poll().is_err(), "{first:#x}");
+        let mut bytes: &[u8] = &[first, 0, 0, 0, 0, 0, 1, 9, 0, 0, 0, 0];
+        assert!(reader.read(&mut bytes).is_err(), "{first:#x}");
     }
 }
 
@@ -138,9 +138,9 @@ fn unfinished_messages_are_bounded_in_number_and_in_bytes() {
         max_in_flight: 1 << 20,
         ..limits
     });
-    many.push(&(3..8).flat_map(start).collect::<Vec<_>>());
+    let bytes: Vec<_> = (3..8).flat_map(start).collect();
     assert!(
-        many.poll()
+        many.read(&mut &bytes[..])
             .unwrap_err()
             .to_string()
             .contains("more than 4 chunk streams")
@@ -149,8 +149,9 @@ fn unfinished_messages_are_bounded_in_number_and_in_bytes() {
         max_chunk_streams: 100,
         ..limits
     });
-    large.push(&(3..20).flat_map(start).collect::<Vec<_>>());
-    assert!(large.poll().unwrap_err().to_string().contains("more than 1000 bytes"));
+    let bytes: Vec<_> = (3..20).flat_map(start).collect();
+    let error = large.read(&mut &bytes[..]).unwrap_err();
+    assert!(error.to_string().contains("more than 1000 bytes"));
 }
 
 #[test]
@@ -212,9 +213,8 @@ proptest! {
         let mut reader = reader();
         reader.set_chunk_size(size).unwrap();
         let mut got = Vec::new();
-        for piece in out.chunks(cut) {
-            reader.push(piece);
-            while let Some(message) = reader.poll().unwrap() {
+        for mut piece in out.chunks(cut) {
+            while let Some(message) = reader.read(&mut piece).unwrap() {
                 got.push(message);
             }
         }

@@ -6,7 +6,8 @@ mod pair;
 
 use bytes::Bytes;
 use streammill_rtmp::{
-    ClientConfig, ClientEvent, Limits, MediaType, Rejection, RtmpTime, ServerEvent, SessionError, chunk,
+    ClientConfig, ClientEvent, Limits, MediaType, MessageStreamId, Rejection, RtmpTime, ServerEvent, SessionError,
+    chunk,
 };
 
 use pair::Pair;
@@ -118,7 +119,13 @@ fn a_player_gets_the_sessions_messages_and_the_shared_ones_in_any_order() {
                 pair.server.send_frame(stream, MediaType::Video, time, &payload);
                 pair.run().unwrap();
             } else {
-                pair.give_client(&chunk::shared_form(MediaType::Video, time, &payload, 4096));
+                pair.give_client(&chunk::shared_form(
+                    MediaType::Video,
+                    MessageStreamId(1),
+                    time,
+                    &payload,
+                    4096,
+                ));
                 pair.run().unwrap();
             }
         }

@@ -1,8 +1,8 @@
 //! Puts messages together from chunks, within bounds.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{DEFAULT_CHUNK_SIZE, EXTENDED, RawMessage};
 use crate::{ChunkStreamId, Limits, MessageStreamId, RtmpTime};
@@ -10,16 +10,34 @@ use crate::{ChunkStreamId, Limits, MessageStreamId, RtmpTime};
 /// Memory taken for a message at its first chunk; the rest is taken as it arrives.
 const FIRST_RESERVE: usize = 64 * 1024;
 
+/// The longest header: basic 3, message 11, extended timestamp 4.
+const MAX_HEADER: usize = 18;
+
 /// Reads chunks.
+///
+/// Payload goes from the caller's buffer straight to the message it belongs to; only a header that is cut in two is kept
+/// here. So a connection that is between messages holds next to nothing.
 #[derive(Debug)]
 pub struct ChunkReader {
     limits: Limits,
     chunk_size: usize,
-    input: BytesMut,
-    streams: HashMap<u32, Stream>,
+    /// The beginning of a header whose rest has not come.
+    held: [u8; MAX_HEADER],
+    held_len: usize,
+    streams: BTreeMap<u32, Stream>,
+    /// The chunk whose payload comes next.
+    chunk: Option<Chunk>,
     in_flight: usize,
     /// Bytes taken since the start, for error messages.
     position: u64,
+}
+
+/// A chunk whose header has been read.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    stream: u32,
+    /// Payload bytes that have not come.
+    left: usize,
 }
 
 /// What is remembered of a chunk stream: headers of later chunks refer to earlier ones.
@@ -33,7 +51,7 @@ struct Stream {
     /// The value of the last extended timestamp field, while the header that is continued has one.
     extended: Option<u32>,
     has_header: bool,
-    payload: BytesMut,
+    payload: Vec<u8>,
     is_open: bool,
 }
 
@@ -43,16 +61,13 @@ impl ChunkReader {
         Self {
             limits,
             chunk_size: DEFAULT_CHUNK_SIZE,
-            input: BytesMut::new(),
-            streams: HashMap::new(),
+            held: [0; MAX_HEADER],
+            held_len: 0,
+            streams: BTreeMap::new(),
+            chunk: None,
             in_flight: 0,
             position: 0,
         }
-    }
-
-    /// Takes bytes in any cut.
-    pub fn push(&mut self, input: &[u8]) {
-        self.input.put_slice(input);
     }
 
     /// The peer sends chunks of this size from now on (§5.4.1).
@@ -69,26 +84,84 @@ impl ChunkReader {
     /// The peer gives up a message (§5.4.2).
     pub fn abort(&mut self, chunk_stream: u32) {
         if let Some(stream) = self.streams.get_mut(&chunk_stream) {
-            self.in_flight -= stream.payload.len();
-            stream.payload = BytesMut::new();
-            stream.is_open = false;
+            self.in_flight -= stream.give_up();
         }
     }
 
-    /// The next whole message, if the bytes so far hold one.
-    pub fn poll(&mut self) -> Result<Option<RawMessage>, ChunkError> {
-        loop {
-            match self.chunk()? {
-                Step::Starved => return Ok(None),
-                Step::Chunk => {}
-                Step::Message(message) => return Ok(Some(message)),
+    /// The next whole message, if `input`, in whatever cut it comes, holds the rest of one. What was taken is removed
+    /// from `input`; without a message that is all of it.
+    pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<RawMessage>, ChunkError> {
+        while !input.is_empty() || self.held_len > 0 {
+            let (consumed, message) = match self.held_len {
+                0 => self.step(input)?,
+                held => {
+                    let mut joined = [0; 2 * MAX_HEADER];
+                    let more = input.len().min(MAX_HEADER);
+                    joined[..held].copy_from_slice(&self.held[..held]);
+                    joined[held..held + more].copy_from_slice(&input[..more]);
+                    self.step(&joined[..held + more])?
+                }
+            };
+            if consumed == 0 {
+                // A header is shorter than what is held at most, so a starved one fits.
+                let more = input.len().min(MAX_HEADER - self.held_len);
+                self.held[self.held_len..self.held_len + more].copy_from_slice(&input[..more]);
+                self.held_len += more;
+                *input = &[];
+                return Ok(None);
+            }
+            self.position += consumed as u64;
+            let of_held = consumed.min(self.held_len);
+            self.held.copy_within(of_held..self.held_len, 0);
+            self.held_len -= of_held;
+            *input = &input[consumed - of_held..];
+            if message.is_some() {
+                return Ok(message);
             }
         }
+        Ok(None)
     }
 
-    fn chunk(&mut self) -> Result<Step, ChunkError> {
-        let Some(header) = Header::peek(&self.input) else {
-            return Ok(Step::Starved);
+    /// Takes one header, or payload of the chunk that is open. Answers how much it took: nothing when a header is cut.
+    fn step(&mut self, input: &[u8]) -> Result<(usize, Option<RawMessage>), ChunkError> {
+        let (consumed, chunk) = match self.chunk {
+            None => match self.header(input)? {
+                Some(begun) => begun,
+                None => return Ok((0, None)),
+            },
+            Some(chunk) => {
+                let part = chunk.left.min(input.len());
+                if let Some(stream) = self.streams.get_mut(&chunk.stream) {
+                    stream.take(&input[..part]);
+                }
+                self.in_flight += part;
+                let left = chunk.left - part;
+                (part, Chunk { left, ..chunk })
+            }
+        };
+        self.chunk = (chunk.left > 0).then_some(chunk);
+        if chunk.left > 0 {
+            return Ok((consumed, None));
+        }
+        let Some(stream) = self.streams.get_mut(&chunk.stream).filter(|stream| stream.is_whole()) else {
+            return Ok((consumed, None));
+        };
+        stream.is_open = false;
+        self.in_flight -= stream.payload.len();
+        let message = RawMessage {
+            chunk_stream: ChunkStreamId(chunk.stream),
+            timestamp: RtmpTime(stream.timestamp),
+            type_id: stream.type_id,
+            stream: MessageStreamId(stream.message_stream),
+            payload: Bytes::from(std::mem::take(&mut stream.payload)),
+        };
+        Ok((consumed, Some(message)))
+    }
+
+    /// Reads a header, if it is there to its end.
+    fn header(&mut self, input: &[u8]) -> Result<Option<(usize, Chunk)>, ChunkError> {
+        let Some(header) = Header::peek(input) else {
+            return Ok(None);
         };
         if !self.streams.contains_key(&header.chunk_stream) && self.streams.len() >= self.limits.max_chunk_streams {
             return Err(self.error(Reason::ChunkStreams {
@@ -109,8 +182,8 @@ impl ChunkReader {
         let mut size = header.size;
         let mut extended = None;
         if header.format != 3 && header.time == EXTENDED {
-            let Some(field) = self.input[size..].first_chunk() else {
-                return Ok(Step::Starved);
+            let Some(field) = input[size..].first_chunk() else {
+                return Ok(None);
             };
             extended = Some(u32::from_be_bytes(*field));
             size += 4;
@@ -119,19 +192,17 @@ impl ChunkReader {
             // Some senders repeat the field in type 3 chunks, some do not. A payload that begins with just this value is
             // less likely than a sender that repeats it.
             let expected = expected.to_be_bytes();
-            let rest = &self.input[size..];
+            let rest = &input[size..];
             if rest.starts_with(&expected) {
                 extended = stream.extended;
                 size += 4;
             } else if expected.starts_with(rest) {
-                return Ok(Step::Starved);
+                return Ok(None);
             }
         }
         if header.format != 3 && stream.is_open {
             // A new header on a chunk stream whose message is unfinished: the message is given up.
-            self.in_flight -= stream.payload.len();
-            stream.payload = BytesMut::new();
-            stream.is_open = false;
+            self.in_flight -= stream.give_up();
         }
         let length = if header.format <= 1 {
             header.length
@@ -145,38 +216,20 @@ impl ChunkReader {
             }));
         }
         let already = if stream.is_open { stream.payload.len() } else { 0 };
-        let part = (length - already).min(self.chunk_size);
-        if self.in_flight + part > self.limits.max_in_flight {
+        let left = (length - already).min(self.chunk_size);
+        if self.in_flight + left > self.limits.max_in_flight {
             return Err(error(Reason::InFlight {
                 limit: self.limits.max_in_flight,
             }));
         }
-        if self.input.len() < size + part {
-            return Ok(Step::Starved);
-        }
-
         if !stream.is_open {
             stream.begin(&header, extended);
-            stream.payload.reserve(length.min(FIRST_RESERVE));
         }
-        self.input.advance(size);
-        stream.payload.put_slice(&self.input[..part]);
-        self.input.advance(part);
-        self.position += (size + part) as u64;
-        self.in_flight += part;
-        if stream.payload.len() < length {
-            return Ok(Step::Chunk);
-        }
-        stream.is_open = false;
-        self.in_flight -= length;
-        let payload: Bytes = std::mem::take(&mut stream.payload).freeze();
-        Ok(Step::Message(RawMessage {
-            chunk_stream: ChunkStreamId(header.chunk_stream),
-            timestamp: RtmpTime(stream.timestamp),
-            type_id: stream.type_id,
-            stream: MessageStreamId(stream.message_stream),
-            payload,
-        }))
+        let chunk = Chunk {
+            stream: header.chunk_stream,
+            left,
+        };
+        Ok(Some((size, chunk)))
     }
 
     fn error(&self, reason: Reason) -> ChunkError {
@@ -189,6 +242,26 @@ impl ChunkReader {
 }
 
 impl Stream {
+    fn is_whole(&self) -> bool {
+        self.is_open && self.payload.len() == self.length
+    }
+
+    /// Memory grows with what has come, and never beyond what the message needs.
+    fn take(&mut self, part: &[u8]) {
+        let has = self.payload.len();
+        if self.payload.capacity() - has < part.len() {
+            let wanted = part.len().max(has).max(FIRST_RESERVE).min(self.length - has);
+            self.payload.reserve_exact(wanted);
+        }
+        self.payload.extend_from_slice(part);
+    }
+
+    /// Forgets an unfinished message. Answers how many bytes of it had come.
+    fn give_up(&mut self) -> usize {
+        self.is_open = false;
+        std::mem::take(&mut self.payload).len()
+    }
+
     /// Takes over what the first chunk of a message says.
     fn begin(&mut self, header: &Header, extended: Option<u32>) {
         self.is_open = true;
@@ -218,12 +291,6 @@ impl Stream {
             _ => self.timestamp = self.timestamp.wrapping_add(self.delta),
         }
     }
-}
-
-enum Step {
-    Starved,
-    Chunk,
-    Message(RawMessage),
 }
 
 /// Basic and message header (§5.3.1.1, §5.3.1.2).

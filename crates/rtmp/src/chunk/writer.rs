@@ -105,8 +105,14 @@ impl ChunkWriter {
     }
 }
 
-/// A media message in chunks as every player on message stream 1 can be sent it.
-pub fn shared_form(kind: MediaType, timestamp: RtmpTime, payload: &[u8], chunk_size: u32) -> Bytes {
+/// A media message in chunks as every player on message stream `stream` can be sent it, whatever it was sent before.
+pub fn shared_form(
+    kind: MediaType,
+    stream: MessageStreamId,
+    timestamp: RtmpTime,
+    payload: &[u8],
+    chunk_size: u32,
+) -> Bytes {
     let chunk_size = chunk_size.max(1) as usize;
     let chunks = payload.len() / chunk_size + 1;
     let mut out = BytesMut::with_capacity(payload.len() + 16 + chunks * 5);
@@ -114,7 +120,7 @@ pub fn shared_form(kind: MediaType, timestamp: RtmpTime, payload: &[u8], chunk_s
         chunk_stream: kind.chunk_stream(),
         timestamp,
         type_id: kind.type_id(),
-        stream: MessageStreamId(1),
+        stream,
         payload: Bytes::new(),
     };
     write(&message, payload, Header::Whole, chunk_size, &mut out);

@@ -113,14 +113,14 @@ impl ClientSession {
 
     /// Takes what the socket gave. After an error the connection is of no more use.
     pub fn handle_input(&mut self, input: &[u8]) -> Result<(), SessionError> {
-        self.link.handle_input(input)?;
-        if self.link.is_open() && !self.has_asked {
-            self.has_asked = true;
-            self.connect();
-        }
-        while let Some(incoming) = self.link.poll()? {
-            for incoming in incoming {
+        let mut rest = input;
+        while !rest.is_empty() {
+            for incoming in self.link.handle_input(&mut rest)?.into_iter().flatten() {
                 self.take(incoming);
+            }
+            if self.link.is_open() && !self.has_asked {
+                self.has_asked = true;
+                self.connect();
             }
         }
         Ok(())

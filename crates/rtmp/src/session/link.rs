@@ -77,31 +77,24 @@ impl Link {
         self.handshake.take_output().or_else(|| self.output.pop_front())
     }
 
-    /// Takes bytes; [`poll`](Self::poll) gives what they hold.
-    pub(super) fn handle_input(&mut self, input: &[u8]) -> Result<(), SessionError> {
-        let mut rest = input;
+    /// Takes bytes until a message is whole. What was taken is removed from `input`: call again until it is empty.
+    pub(super) fn handle_input(&mut self, input: &mut &[u8]) -> Result<Option<Vec<Incoming>>, SessionError> {
+        let before = input.len();
         if !self.handshake.is_done() {
             let taken = self.handshake.handle(input)?;
-            rest = &input[taken..];
+            *input = &input[taken..];
         }
-        self.reader.push(rest);
-        self.received += input.len() as u64;
+        let message = match self.handshake.is_done() {
+            true => self.reader.read(input)?,
+            false => None,
+        };
+        self.received += (before - input.len()) as u64;
         if self.received - self.acknowledged >= self.peer_window {
             self.acknowledged = self.received;
             // The sequence number wraps at 32 bits (§5.4.3).
             self.control(type_id::ACKNOWLEDGEMENT, &control::u32(self.received as u32));
         }
-        Ok(())
-    }
-
-    pub(super) fn poll(&mut self) -> Result<Option<Vec<Incoming>>, SessionError> {
-        if !self.handshake.is_done() {
-            return Ok(None);
-        }
-        match self.reader.poll()? {
-            Some(message) => self.take(message).map(Some),
-            None => Ok(None),
-        }
+        message.map(|message| self.take(message)).transpose()
     }
 
     fn take(&mut self, message: RawMessage) -> Result<Vec<Incoming>, SessionError> {

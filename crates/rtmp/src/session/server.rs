@@ -189,9 +189,9 @@ impl ServerSession {
 
     /// Takes what the socket gave. After an error the connection is to be closed once the output is sent.
     pub fn handle_input(&mut self, input: &[u8]) -> Result<(), SessionError> {
-        self.link.handle_input(input)?;
-        while let Some(incoming) = self.link.poll()? {
-            for incoming in incoming {
+        let mut rest = input;
+        while !rest.is_empty() {
+            for incoming in self.link.handle_input(&mut rest)?.into_iter().flatten() {
                 self.take(incoming)?;
             }
         }

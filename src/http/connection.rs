@@ -28,7 +28,7 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Sleep, sleep, timeout},
 };
@@ -67,7 +67,7 @@ pub struct Stop {
 #[derive(Debug)]
 pub(super) struct Slot {
     _permit: OwnedSemaphorePermit,
-    /// Something was asked for since this was last looked at.
+    /// Something was asked for, or was being answered, when this was last looked at or since.
     asked: AtomicBool,
 }
 
@@ -86,8 +86,8 @@ impl Slot {
     async fn is_idle(self: &Arc<Self>) {
         loop {
             sleep(HEAD_TIMEOUT).await;
-            let asked = self.asked.swap(false, Ordering::Relaxed);
-            if !asked && Arc::strong_count(self) <= Self::AT_REST {
+            let is_busy = Arc::strong_count(self) > Self::AT_REST;
+            if !self.asked.swap(is_busy, Ordering::Relaxed) && !is_busy {
                 return;
             }
         }
@@ -124,6 +124,8 @@ pub(super) async fn accept<F>(
             }
         };
         let span = debug_span!("http", %peer);
+        // Playlists and the start of a stream are small and wanted now. A socket that refuses works without.
+        let _ = socket.set_nodelay(true);
         // The semaphore is never closed, so the only error there could be does not occur.
         let Ok(permit) = permit else { return };
         let serve = serve(socket, answers(peer), Slot::new(permit), stop.connections.clone());
@@ -131,12 +133,11 @@ pub(super) async fn accept<F>(
     }
 }
 
-async fn serve<F>(socket: TcpStream, answers: F, slot: Slot, close: CancellationToken)
+async fn serve<S, F>(socket: S, answers: F, slot: Slot, close: CancellationToken)
 where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
 {
-    // Playlists and the start of a stream are small and wanted now. A socket that refuses works without.
-    let _ = socket.set_nodelay(true);
     let slot = Arc::new(slot);
     let service = service_fn({
         let filters = TowerToHyperService::new(warp::service(answers));
@@ -144,6 +145,8 @@ where
         move |mut request: Request<Incoming>| {
             let slot = slot.clone();
             slot.asked.store(true, Ordering::Relaxed);
+            let version = request.version();
+            request.extensions_mut().insert(version);
             request.extensions_mut().insert(slot.clone());
             let answer = filters.call(request);
             async move { answer.await.map(|response| body::unite(response, slot)) }
@@ -252,7 +255,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        net::TcpStream,
         time::Instant,
     };
 
@@ -277,6 +281,53 @@ mod tests {
         let gave_up = server.write_all(&[0; 16]).await.unwrap_err();
         assert_eq!(gave_up.kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed(), STALL_TIMEOUT * 5 / 2);
+    }
+
+    /// A connection to a server with one slot, whose answers take as many seconds as the path says.
+    fn one_slot() -> (DuplexStream, Arc<Semaphore>) {
+        let (server, client) = duplex(1 << 16);
+        let slots = Arc::new(Semaphore::new(1));
+        let answers = warp::path::param().then(async |seconds| {
+            sleep(Duration::from_secs(seconds)).await;
+            Response::new(bytes::Bytes::new().into())
+        });
+        let answers = answers
+            .or(warp::any().map(|| Response::new(bytes::Bytes::new().into())))
+            .unify();
+        let slot = Slot::new(slots.clone().try_acquire_owned().unwrap());
+        tokio::spawn(serve(server, answers, slot, CancellationToken::new()));
+        (client, slots)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_begins_like_http_2_and_says_no_more_is_hung_up_on() {
+        let (mut client, slots) = one_slot();
+        client.write_all(b"PRI * HTT").await.unwrap();
+        let began = Instant::now();
+        client.read_to_end(&mut Vec::new()).await.unwrap();
+        assert!(
+            (HEAD_TIMEOUT..HEAD_TIMEOUT * 3).contains(&began.elapsed()),
+            "{:?}",
+            began.elapsed()
+        );
+        drop(slots.acquire().await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http_2_connection_lasts_while_something_is_answered_and_not_much_longer() {
+        let (client, slots) = one_slot();
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client));
+        let (mut client, connection) = handshake.await.unwrap();
+        let connection = tokio::spawn(connection);
+        let began = Instant::now();
+        let request = Request::get("http://localhost/300").body(String::new()).unwrap();
+        client.send_request(request).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_secs(300));
+        assert_eq!(slots.available_permits(), 0);
+        connection.await.unwrap().unwrap();
+        let rest = began.elapsed() - Duration::from_secs(300);
+        assert!((HEAD_TIMEOUT..HEAD_TIMEOUT * 3).contains(&rest), "{rest:?}");
+        drop(slots.acquire().await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]

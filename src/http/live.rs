@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use percent_encoding::percent_decode_str;
+use tokio::{sync::mpsc, time::timeout};
 use warp::{
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header},
     reply::Response,
 };
 
-use super::{Request, Site, body, reply, websocket};
+use super::{Request, Site, Stop, body, connection::STALL_TIMEOUT, reply, websocket};
 use crate::{
     hub::{Interest, Protocol, StreamKey},
-    output::flv::{Feed, UnknownVariant, Variant},
+    output::{
+        Slices,
+        flv::{Feed, UnknownVariant, Variant},
+    },
 };
 
 /// Said of a stream that has no publisher.
@@ -62,6 +66,8 @@ pub(super) fn flv(site: &Site, key: &StreamKey, request: &Request) -> Response {
     }
     let mut response = if request.method == Method::HEAD {
         Response::new(bytes::Bytes::new().into())
+    } else if request.version == Some(Version::HTTP_2) {
+        body::live(offered(feed(Protocol::HttpFlv), stop))
     } else {
         let tags = stream::unfold(feed(Protocol::HttpFlv), async |mut feed| {
             Some((feed.next().await?, feed))
@@ -70,6 +76,30 @@ pub(super) fn flv(site: &Site, key: &StreamKey, request: &Request) -> Response {
     };
     describe(response.headers_mut());
     response
+}
+
+/// What a feed has, offered by a task of its own.
+///
+/// Over HTTP/2 each body has a window of its own, and is asked for nothing while that is closed. The socket is fine, so
+/// nobody would notice that one viewer has stopped reading, and the hub would hold for it what it can. The task notices.
+fn offered(mut feed: Feed, stop: &Stop) -> impl Stream<Item = Slices> + use<> {
+    let (offer, taken) = mpsc::channel(1);
+    let close = stop.connections.clone();
+    stop.tasks.spawn(async move {
+        let play = async {
+            while let Some(tags) = feed.next().await {
+                if !matches!(timeout(STALL_TIMEOUT, offer.send(tags)).await, Ok(Ok(()))) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = play => {}
+            () = offer.closed() => {}
+            () = close.cancelled() => {}
+        }
+    });
+    stream::unfold(taken, async |mut taken| Some((taken.recv().await?, taken)))
 }
 
 /// The same for every part that is asked for: of a live stream there are none.
@@ -91,7 +121,70 @@ fn variant(query: &str) -> Result<Variant, UnknownVariant> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::time::Duration;
+
+    use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, TrackId};
+    use tokio::time::{Instant, sleep};
+
     use super::*;
+    use crate::hub::{Hub, Limits, Origin};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_that_stops_reading_one_of_many_bodies_is_given_up() {
+        let (hub, stop) = (Hub::new(Limits::default()), Stop::default());
+        let key = StreamKey::new("live", "x").unwrap();
+        let origin = Origin::Pipeline {
+            template: "test".to_owned(),
+            ancestors: Vec::new(),
+        };
+        let publication = hub.claim(key.clone(), origin).unwrap();
+        let push = |millis| {
+            publication.push(Frame {
+                kind: MediaKind::Video,
+                track: TrackId(0),
+                role: FrameRole::Coded,
+                key: true,
+                dts: MediaTime::from_millis(millis),
+                pts: MediaTime::from_millis(millis),
+                tag: bytes::Bytes::from_static(b"\x17\x01\0\0\0picture"),
+                header_len: 5,
+            });
+        };
+        let viewer = || {
+            let interest = Interest {
+                protocol: Protocol::HttpFlv,
+                peer: None,
+                software: String::new(),
+                from_cache: true,
+            };
+            let feed = Feed::new(hub.subscribe(&key, interest), Variant::Whole, Duration::ZERO);
+            offered(feed, &stop).boxed()
+        };
+        let (mut reads, mut stalls, leaves) = (viewer(), viewer(), viewer());
+        drop(leaves);
+        push(0);
+        assert!(reads.next().await.is_some() && stalls.next().await.is_some());
+        let began = Instant::now();
+        let present = || hub.stream(&key).map_or(0, |stream| stream.subscribers.len());
+        let mut millis = 0;
+        while present() == 2 {
+            millis += 1000;
+            push(millis);
+            assert!(reads.next().await.is_some());
+            sleep(Duration::from_secs(1)).await;
+        }
+        let stalled = began.elapsed();
+        assert!(stalled >= STALL_TIMEOUT && stalled < STALL_TIMEOUT * 2, "{stalled:?}");
+        assert!(stalls.next().await.is_some(), "what was offered last can be had");
+        assert!(stalls.next().await.is_none());
+        stop.connections.cancel();
+        while reads.next().await.is_some() {}
+        stop.tasks.close();
+        stop.tasks.wait().await;
+        assert_eq!(present(), 0);
+    }
 
     #[test]
     fn one_argument_chooses_the_variant_and_the_others_are_left_alone() {

@@ -31,7 +31,7 @@ use tracing::debug;
 use warp::{
     Filter,
     filters::path::FullPath,
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, Version, header},
     reply::Response,
 };
 
@@ -159,16 +159,18 @@ fn answers(
         .and(warp::path::full())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<Version>())
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::ext::optional::<Protocol>())
         .and(warp::ext::get::<Arc<Slot>>())
-        .then(move |method, path: FullPath, query, headers, upgrade, protocol, slot| {
+        .then(move |method, path: FullPath, query, headers, version, upgrade, protocol, slot| {
             let (site, stop) = (site.clone(), stop.clone());
             async move {
                 let request = Request {
                     method,
                     query,
                     headers,
+                    version,
                     upgrade,
                     protocol,
                     peer,
@@ -189,6 +191,7 @@ struct Request {
     method: Method,
     query: String,
     headers: HeaderMap,
+    version: Option<Version>,
     /// What the connection becomes if it is to speak something else than HTTP.
     upgrade: Option<OnUpgrade>,
     /// What it is to speak, if that is asked for over HTTP/2 (RFC 8441 §4).

@@ -309,6 +309,8 @@ async fn the_json_tells_what_is_live_and_who_watches() {
     assert_eq!(stream["live"], true);
     assert_eq!(stream["publisher"]["address"], "192.0.2.1:50000");
     assert_eq!(stream["viewers"], 2, "one by FLV, one by HLS: {text}");
+    let by = serde_json::json!({ "rtmp": 0, "http_flv": 1, "ws_flv": 0, "hls": 1 });
+    assert_eq!(stream["viewers_by"], by);
     assert_eq!(stream["play"]["hls"], "/live/x.m3u8");
     assert_eq!(stream["pipelines"][0]["restarts"], 2);
     assert!(stream["bytes_in"].as_u64() > Some(0));

@@ -237,3 +237,41 @@ async fn over_http_2_it_is_a_stream_among_others() {
     let refused = client.send_request(elsewhere).await.unwrap();
     assert_eq!(refused.status(), StatusCode::NOT_FOUND);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_viewer_that_stops_reading_is_given_up() {
+    let hub = Hub::new(Limits::default());
+    let origin = Origin::Pipeline {
+        template: "test".to_owned(),
+        ancestors: Vec::new(),
+    };
+    let publication = hub.claim(key(), origin).unwrap();
+    publication.push(picture(0, 100_000));
+    let interest = crate::hub::Interest {
+        protocol: Protocol::WsFlv,
+        peer: None,
+        software: String::new(),
+        from_cache: true,
+    };
+    let feed = Feed::new(hub.subscribe(&key(), interest), Default::default(), Duration::ZERO);
+    let (server, client) = tokio::io::duplex(1000);
+    let ended = converse(Impatient::new(server), feed, &CancellationToken::new()).await;
+    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    assert!(hub.stream(&key()).unwrap().subscribers.is_empty());
+    drop(client);
+}
+
+#[tokio::test]
+async fn a_viewer_that_leaves_is_missed_at_once() {
+    let server = Running::start().await;
+    let _publication = server.publish();
+    let mut socket = server.connect().await;
+    receive(&mut socket).await;
+    let watched = || server.hub.stream(&key()).map_or(0, |stream| stream.subscribers.len());
+    assert_eq!(watched(), 1);
+    drop(socket);
+    // Nothing is published, so only the closed connection can tell.
+    while watched() > 0 {
+        tokio::task::yield_now().await;
+    }
+}

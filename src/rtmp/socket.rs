@@ -9,8 +9,9 @@ use std::{
     task::{Context, Poll},
 };
 
+use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, ReadBuf},
+    io::{AsyncRead, Interest, ReadBuf},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -43,7 +44,12 @@ impl Reader {
 impl Writer {
     /// Takes what the socket has room for; `WouldBlock` when that is nothing.
     pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
+        let socket: &TcpStream = self.0.as_ref();
+        // Both are calls for sockets; writev, which tokio would make, comes to the same by way of the file system.
+        socket.try_io(Interest::WRITABLE, || match slices {
+            [one] => SockRef::from(socket).send(one),
+            several => SockRef::from(socket).send_vectored(several),
+        })
     }
 
     /// Waits until there is room. For one task at a time.

@@ -41,6 +41,7 @@ fn push_and_read(bencher: Bencher<'_, '_>, subscribers: usize) {
         peer: None,
         software: String::new(),
         from_cache: true,
+        wait_for_key_frame: true,
     };
     let mut subscribers: Vec<_> = (0..subscribers)
         .map(|_| hub.subscribe(&key, interest.clone()))

@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "the addresses are what the user asked for")]
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use streammill_media::MediaTime;
 use tokio::{
@@ -47,6 +47,9 @@ pub async fn run(config: Config) -> Result<bool, ServerError> {
         }
     })
 }
+
+/// How often it is looked for publishers who do not come back: their grace is kept to this.
+const ABSENCE_TICK: Duration = Duration::from_millis(250);
 
 struct Signals {
     terminate: Signal,
@@ -94,6 +97,14 @@ impl Server {
             max_lag: MediaTime::from_nanos(config.rtmp.max_lag.0.as_nanos() as i64),
         });
         let store = hls::Store::new(config.hls.max_total_bytes.0 as usize);
+
+        let (absent, stop_waiting) = (hub.clone(), stages.connections.stop.clone());
+        stages.connections.tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(ABSENCE_TICK);
+            while stop_waiting.run_until_cancelled(ticks.tick()).await.is_some() {
+                absent.end_absent();
+            }
+        });
 
         let clean = store.clone();
         let stop_cleaning = stages.connections.stop.clone();

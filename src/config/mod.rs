@@ -10,7 +10,7 @@ mod units;
 pub(crate) use load::nearest;
 pub use load::{ConfigError, Problem, load};
 pub use schema::{
-    App, Config, Hls, Http, Metadata, PipelineUse, Record, RecordFormat, Rtmp, Shutdown, Source, TargetPattern,
-    Templates,
+    App, Config, Hls, Http, Metadata, PipelineUse, PublishPolicy, Record, RecordFormat, Rtmp, Shutdown, Source,
+    TargetPattern, Templates,
 };
 pub use units::{Seconds, Size};

@@ -159,6 +159,15 @@ pub struct App {
     /// Begin players with the newest group of pictures for a picture at once, at the price of its length in latency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gop_cache: Option<bool>,
+    /// What becomes of a second publisher of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish_policy: Option<PublishPolicy>,
+    /// How long a stream waits for its publisher to come back, players and pipelines included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publisher_grace: Option<Seconds>,
+    /// A publisher that sends no audio and no video for this long is sent away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_idle_publisher: Option<Seconds>,
     /// Begin players' pictures at a key frame; what came before it could not be decoded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_for_key_frame: Option<bool>,
@@ -193,6 +202,9 @@ impl App {
             idle_streams: self.idle_streams.or(defaults.idle_streams),
             idle_timeout: self.idle_timeout.or(defaults.idle_timeout),
             gop_cache: self.gop_cache.or(defaults.gop_cache),
+            publish_policy: self.publish_policy.or(defaults.publish_policy),
+            publisher_grace: self.publisher_grace.or(defaults.publisher_grace),
+            drop_idle_publisher: self.drop_idle_publisher.or(defaults.drop_idle_publisher),
             wait_for_key_frame: self.wait_for_key_frame.or(defaults.wait_for_key_frame),
             wait_for_video: self.wait_for_video.or(defaults.wait_for_video),
             interleave: self.interleave.or(defaults.interleave),
@@ -228,6 +240,17 @@ impl App {
     pub fn gop_cache(&self) -> bool {
         self.gop_cache.unwrap_or(true)
     }
+}
+
+/// What becomes of a second publisher of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishPolicy {
+    /// He is refused.
+    #[default]
+    Reject,
+    /// He replaces the first.
+    Takeover,
 }
 
 /// What players get of the publisher's `onMetaData`.

@@ -46,6 +46,8 @@ pub(super) struct Stream {
     since: Option<String>,
     uptime_seconds: Option<f64>,
     publisher: Option<Publisher>,
+    /// How long the publisher has been away, while the stream waits for him.
+    away_seconds: Option<f64>,
     tracks: Vec<Track>,
     /// Everyone who receives it by RTMP or FLV, and pipelines.
     subscribers: usize,
@@ -208,6 +210,7 @@ fn describe(site: &Site, stream: &StreamSnapshot, pipelines: &[PipelineStatus]) 
         since: live.map(|live| Rfc3339(live.since).to_string()),
         uptime_seconds: live.map(|live| live.uptime.as_secs_f64()),
         publisher: live.map(|live| Publisher::from(&live.origin)),
+        away_seconds: live.and_then(|live| live.away).map(|away| away.as_secs_f64()),
         tracks: live.map(|live| tracks(live, rates)).unwrap_or_default(),
         subscribers: stream.subscribers.len(),
         viewers: viewers.all(),

@@ -175,6 +175,7 @@ mod tests {
         vec![StreamSnapshot {
             key: key(),
             live: Some(LiveSnapshot {
+                away: None,
                 id: PublicationId(1),
                 origin,
                 since: SystemTime::now(),

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use streammill_media::{
-    Frame, FrameRole, MediaKind, Timeline, TrackId,
+    Frame, FrameRole, MediaKind, MediaTime, Timeline, TrackId,
     flv::{self, TagError},
 };
 use tracing::debug;
@@ -17,12 +17,15 @@ use super::Publication;
 pub struct Door {
     publication: Publication,
     timeline: Timeline,
+    /// Zero of this publisher's timeline on the stream's.
+    begin: MediaTime,
 }
 
 impl Door {
     /// A door to a fresh publication.
     pub fn new(publication: Publication) -> Self {
         Self {
+            begin: publication.begin(),
             publication,
             timeline: Timeline::new(),
         }
@@ -40,8 +43,8 @@ impl Door {
             track: TrackId(0),
             role: tag.role,
             key: true,
-            dts: placed.dts,
-            pts: placed.dts,
+            dts: self.begin + placed.dts,
+            pts: self.begin + placed.dts,
             header_len: tag.header_len,
             tag: body,
         });
@@ -60,8 +63,8 @@ impl Door {
             track: TrackId(0),
             role: tag.role,
             key: tag.key,
-            dts: placed.dts,
-            pts: placed.pts(tag.composition_offset),
+            dts: self.begin + placed.dts,
+            pts: self.begin + placed.pts(tag.composition_offset),
             header_len: tag.header_len,
             tag: body,
         });
@@ -78,8 +81,8 @@ impl Door {
             track: TrackId(0),
             role: FrameRole::Coded,
             key: true,
-            dts: placed.dts,
-            pts: placed.dts,
+            dts: self.begin + placed.dts,
+            pts: self.begin + placed.dts,
             header_len: 0,
             tag: body,
         });

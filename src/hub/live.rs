@@ -6,7 +6,7 @@ use std::{
         Arc, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use streammill_media::{Frame, FrameRole, MediaKind, MediaTime};
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     Interest, Packet, StreamKey,
+    ownership::{Left, Owner, Terms},
     registry::Place,
     ring::{Bounds, Cursor, Ring},
     tracks::{TrackBook, Tracks},
@@ -67,11 +68,13 @@ impl Origin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicationId(pub u64);
 
+/// Least time between the last frame of one publisher and the first of the next.
+const SHORTEST_GAP: MediaTime = MediaTime::from_millis(20);
+
 /// The shared part of a publication: written by its owner, read by its subscribers.
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) id: PublicationId,
-    pub(super) origin: Origin,
     pub(super) since: SystemTime,
     pub(super) started: Instant,
     pub(super) counters: Counters,
@@ -98,7 +101,11 @@ struct State {
     ring: Ring,
     readers: Vec<Arc<AtomicU64>>,
     book: TrackBook,
-    ended: bool,
+    owner: Owner,
+    /// Pictures are left out until a decoder can start: those of another publisher build on what nobody has.
+    needs_key: bool,
+    /// The newest decoding time, and when it came.
+    newest: Option<(MediaTime, Instant)>,
 }
 
 /// A subscriber's place in a publication.
@@ -122,7 +129,6 @@ impl Live {
     pub(super) fn new(id: PublicationId, origin: Origin, limits: Limits) -> Self {
         Self {
             id,
-            origin,
             since: SystemTime::now(),
             started: Instant::now(),
             counters: Counters::default(),
@@ -134,7 +140,9 @@ impl Live {
                 }),
                 readers: Vec::new(),
                 book: TrackBook::default(),
-                ended: false,
+                owner: Owner::new(origin),
+                needs_key: false,
+                newest: None,
             }),
             head: watch::Sender::new(0),
             limits,
@@ -142,12 +150,16 @@ impl Live {
         }
     }
 
-    fn push(&self, frame: Frame) {
-        self.counters.note(&frame);
+    fn push(&self, term: u64, frame: Frame) {
         let tracks;
         let end;
         {
             let mut state = self.write();
+            if state.owner.term != term || !state.may_begin(&frame) {
+                return;
+            }
+            self.counters.note(&frame);
+            state.note_time(&frame);
             tracks = state.book.observe(&frame);
             let State { ring, readers, .. } = &mut *state;
             ring.push(frame, || {
@@ -162,9 +174,32 @@ impl Live {
         self.head.send_replace(end);
     }
 
+    /// Tells the readers that the publication has ended, which it has by now.
     pub(super) fn end(&self) {
-        self.write().ended = true;
+        self.write().owner.has_ended = true;
         self.head.send_modify(|_| {});
+    }
+
+    /// Who publishes, or did last.
+    pub(super) fn owner(&self) -> Owner {
+        self.read().owner.clone()
+    }
+
+    /// See [`Owner::follow`]. Answers the term, and where on the timeline the new publisher begins.
+    pub(super) fn follow(&self, origin: &Origin, terms: Terms) -> Option<(u64, MediaTime)> {
+        let mut state = self.write();
+        let term = state.owner.follow(origin, terms)?;
+        state.needs_key = true;
+        let begin = state.newest.map_or(MediaTime::ZERO, |(dts, came)| {
+            let gap = MediaTime::from_nanos(came.elapsed().as_nanos() as i64);
+            dts + gap.max(SHORTEST_GAP)
+        });
+        Some((term, begin))
+    }
+
+    /// See [`Owner::give_up`].
+    pub(super) fn give_up(&self, term: u64) -> bool {
+        self.write().owner.give_up(term)
     }
 
     pub(super) fn join(self: &Arc<Self>, interest: &Interest) -> Reading {
@@ -201,6 +236,21 @@ impl Live {
     }
 }
 
+impl State {
+    fn may_begin(&mut self, frame: &Frame) -> bool {
+        let is_picture = frame.kind == MediaKind::Video && frame.role == FrameRole::Coded;
+        if self.needs_key && is_picture {
+            self.needs_key = !frame.key;
+        }
+        !(self.needs_key && is_picture)
+    }
+
+    fn note_time(&mut self, frame: &Frame) {
+        let newest = self.newest.map_or(frame.dts, |(dts, _)| dts.max(frame.dts));
+        self.newest = Some((newest, Instant::now()));
+    }
+}
+
 impl Counters {
     fn note(&self, frame: &Frame) {
         let bytes = frame.tag.len() as u64;
@@ -226,7 +276,7 @@ impl Reading {
         let dropped_before = self.cursor.dropped;
         let state = self.live.read();
         let moved = state.ring.read(&mut self.cursor, self.live.limits.max_lag, max, out);
-        let ended = state.ended;
+        let ended = state.owner.has_ended;
         drop(state);
         self.position.store(self.cursor.next, Ordering::Relaxed);
         match (moved, ended) {
@@ -256,16 +306,36 @@ impl Drop for Reading {
     }
 }
 
-/// The right to publish one stream, held by whoever feeds it. Dropping it ends the publication.
+/// The right to publish one stream, held by whoever feeds it. Dropping it ends the publication, at once or after its
+/// grace.
 #[derive(Debug)]
 pub struct Publication {
     place: Arc<Place>,
     live: Arc<Live>,
+    term: u64,
+    begin: MediaTime,
+    grace: Duration,
 }
 
 impl Publication {
-    pub(super) fn new(place: Arc<Place>, live: Arc<Live>) -> Self {
-        Self { place, live }
+    pub(super) fn new(place: Arc<Place>, live: Arc<Live>, (term, begin): (u64, MediaTime), grace: Duration) -> Self {
+        Self {
+            place,
+            live,
+            term,
+            begin,
+            grace,
+        }
+    }
+
+    /// Where on the stream's timeline this publisher begins: behind the one before, if there was one.
+    pub fn begin(&self) -> MediaTime {
+        self.begin
+    }
+
+    /// Another publisher has taken this one's place. What it pushes is ignored.
+    pub fn is_replaced(&self) -> bool {
+        self.live.read().owner.term != self.term
     }
 
     /// Its key.
@@ -280,7 +350,7 @@ impl Publication {
 
     /// Gives a frame to everyone who watches. Decoding times of one track must not decrease.
     pub fn push(&self, frame: Frame) {
-        self.live.push(frame);
+        self.live.push(self.term, frame);
     }
 
     /// True while someone reads what is pushed.
@@ -296,6 +366,11 @@ impl Publication {
 
 impl Drop for Publication {
     fn drop(&mut self) {
-        self.place.release(&self.live);
+        let left = self.live.write().owner.leave(self.term, self.grace, Instant::now());
+        match left {
+            Left::Replaced => {}
+            Left::Away => self.place.wait_for_return(&self.live, self.term, self.grace),
+            Left::Ended => self.place.release(&self.live),
+        }
     }
 }

@@ -11,6 +11,7 @@
 mod door;
 mod key;
 mod live;
+mod ownership;
 mod packet;
 mod registry;
 mod ring;
@@ -21,6 +22,7 @@ mod tracks;
 pub use door::{Door, DoorError};
 pub use key::{KeyError, StreamKey};
 pub use live::{Limits, Origin, Publication, PublicationId};
+pub use ownership::Terms;
 pub use packet::{Form, Packet};
 pub use registry::{ClaimError, Hub};
 pub use snapshot::{LiveSnapshot, StreamSnapshot, SubscriberSnapshot};

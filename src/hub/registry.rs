@@ -6,12 +6,15 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
+
+use streammill_media::MediaTime;
 
 use tokio::sync::watch;
 
 use super::{
-    Interest, Limits, Origin, Publication, PublicationId, StreamKey, StreamSnapshot, Subscriber, SubscriberId,
+    Interest, Limits, Origin, Publication, PublicationId, StreamKey, StreamSnapshot, Subscriber, SubscriberId, Terms,
     live::Live, subscriber::Presence,
 };
 
@@ -27,6 +30,16 @@ struct Shared {
     changed: watch::Sender<u64>,
     ids: AtomicU64,
     limits: Limits,
+    absences: Mutex<Vec<Absence>>,
+}
+
+/// A publisher that may come back.
+#[derive(Debug)]
+struct Absence {
+    place: Weak<Place>,
+    live: Weak<Live>,
+    term: u64,
+    until: Instant,
 }
 
 /// Where a key's publisher and subscribers meet. It exists while one of them does.
@@ -47,19 +60,31 @@ impl Hub {
                 changed: watch::Sender::new(0),
                 ids: AtomicU64::new(1),
                 limits,
+                absences: Mutex::default(),
             }),
         }
     }
 
     /// Claims a key for a publisher. Of several who try at once one gets it.
     pub fn claim(&self, key: StreamKey, origin: Origin) -> Result<Publication, ClaimError> {
+        self.claim_on(key, origin, Terms::default())
+    }
+
+    /// As [`claim`](Self::claim), on terms: the claim may follow a publisher who is there or has been.
+    pub fn claim_on(&self, key: StreamKey, origin: Origin, terms: Terms) -> Result<Publication, ClaimError> {
         if origin.descends_from(&key) {
             return Err(ClaimError::Loop { key });
         }
         let mut places = self.shared.places();
         let place = self.shared.place(&mut places, key);
-        if place.live.borrow().is_some() {
-            return Err(ClaimError::Taken { key: place.key.clone() });
+        let running = place.live.borrow().clone();
+        if let Some(live) = running {
+            let Some(follows) = live.follow(&origin, terms) else {
+                return Err(ClaimError::Taken { key: place.key.clone() });
+            };
+            drop(places);
+            self.shared.announce();
+            return Ok(Publication::new(place, live, follows, terms.grace));
         }
         let live = Arc::new(Live::new(
             PublicationId(self.shared.next_id()),
@@ -69,7 +94,26 @@ impl Hub {
         place.live.send_replace(Some(live.clone()));
         drop(places);
         self.shared.announce();
-        Ok(Publication::new(place, live))
+        Ok(Publication::new(place, live, (0, MediaTime::ZERO), terms.grace))
+    }
+
+    /// Ends the publications whose publishers have been away for longer than their grace. To be called now and then: how
+    /// often is how exactly the grace is kept.
+    pub fn end_absent(&self) {
+        let now = Instant::now();
+        let due: Vec<Absence> = self
+            .shared
+            .absences()
+            .extract_if(.., |absence| absence.until <= now)
+            .collect();
+        for Absence { place, live, term, .. } in due {
+            let Some((place, live)) = place.upgrade().zip(live.upgrade()) else {
+                continue;
+            };
+            if live.give_up(term) {
+                place.release(&live);
+            }
+        }
     }
 
     /// Subscribes to a key, whether it is live or not: what comes first tells.
@@ -131,6 +175,10 @@ impl Shared {
         }
     }
 
+    fn absences(&self) -> MutexGuard<'_, Vec<Absence>> {
+        self.absences.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
@@ -157,6 +205,23 @@ impl Place {
         self.live.send_replace(None);
         live.end();
         self.left();
+    }
+
+    /// Keeps a publication whose publisher left until he, or someone else, follows or the grace is over.
+    pub(super) fn wait_for_return(self: &Arc<Self>, live: &Arc<Live>, term: u64, grace: Duration) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        let live = Arc::downgrade(live);
+        let mut absences = hub.absences();
+        // Someone who comes and goes leaves one behind.
+        absences.retain(|absence| !absence.live.ptr_eq(&live));
+        absences.push(Absence {
+            place: Arc::downgrade(self),
+            live,
+            term,
+            until: Instant::now() + grace,
+        });
+        drop(absences);
+        hub.announce();
     }
 
     pub(super) fn leave(&self, presence: &Arc<Presence>) {

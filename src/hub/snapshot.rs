@@ -26,6 +26,8 @@ pub struct LiveSnapshot {
     pub id: PublicationId,
     /// Who publishes it.
     pub origin: Origin,
+    /// How long the publisher has been away, if he is and may come back.
+    pub away: Option<Duration>,
     /// When it began.
     pub since: SystemTime,
     /// How long it has lasted.
@@ -88,9 +90,11 @@ impl StreamSnapshot {
 impl LiveSnapshot {
     fn take(live: &Live) -> Self {
         let counters = &live.counters;
+        let owner = live.owner();
         Self {
             id: live.id,
-            origin: live.origin.clone(),
+            origin: owner.origin,
+            away: owner.away_since.map(|since| since.elapsed()),
             since: live.since,
             uptime: live.started.elapsed(),
             tracks: live.tracks.borrow().clone(),

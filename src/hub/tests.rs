@@ -8,7 +8,7 @@ use bytes::Bytes;
 use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, TrackId};
 use tokio::time::timeout;
 
-use super::{ClaimError, Event, Hub, Interest, Limits, Origin, Packet, Protocol, StreamKey, Subscriber};
+use super::{ClaimError, Event, Hub, Interest, Limits, Origin, Packet, Protocol, StreamKey, Subscriber, Terms};
 
 fn key(name: &str) -> StreamKey {
     StreamKey::new("live", name).unwrap()
@@ -134,4 +134,57 @@ async fn each_change_is_announced() {
     changes.borrow_and_update();
     drop(publication);
     assert!(changes.has_changed().unwrap());
+}
+
+#[tokio::test]
+async fn who_takes_over_goes_on_where_the_other_was_and_players_stay() {
+    let hub = Hub::new(Limits::default());
+    let mut viewer = hub.subscribe(&key("x"), viewer());
+    let first = hub.claim(key("x"), publisher()).unwrap();
+    assert_eq!(next(&mut viewer).await.0, Event::Started);
+    first.push(key_frame(1000));
+    let takeover = Terms {
+        takes_over: true,
+        ..Terms::default()
+    };
+    let second = hub.claim_on(key("x"), publisher(), takeover).unwrap();
+    assert!(first.is_replaced() && !second.is_replaced());
+    assert!(second.begin() > MediaTime::from_millis(1000));
+    first.push(key_frame(5000));
+    let delta = Frame {
+        key: false,
+        ..key_frame(2000)
+    };
+    second.push(delta);
+    second.push(key_frame(2040));
+    drop(first);
+    assert_eq!(
+        next(&mut viewer).await,
+        (Event::Packets, vec![1000, 2040]),
+        "the new one is shown from a key frame on, and the old one no more"
+    );
+    drop(second);
+    assert_eq!(next(&mut viewer).await.0, Event::Ended);
+}
+
+#[tokio::test]
+async fn a_publisher_who_returns_within_his_grace_keeps_his_players() {
+    let hub = Hub::new(Limits::default());
+    let terms = Terms {
+        grace: Duration::from_millis(1),
+        ..Terms::default()
+    };
+    let mut viewer = hub.subscribe(&key("x"), viewer());
+    drop(hub.claim_on(key("x"), publisher(), terms).unwrap());
+    assert!(hub.is_live(&key("x")));
+    assert!(hub.stream(&key("x")).unwrap().live.unwrap().away.is_some());
+    let back = hub.claim_on(key("x"), publisher(), terms).unwrap();
+    back.push(key_frame(0));
+    assert_eq!(next(&mut viewer).await.0, Event::Started);
+    assert_eq!(next(&mut viewer).await, (Event::Packets, vec![0]));
+    drop(back);
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    hub.end_absent();
+    assert_eq!(next(&mut viewer).await.0, Event::Ended);
+    assert!(!hub.is_live(&key("x")));
 }

@@ -105,6 +105,7 @@ impl Connection {
             End::Protocol(error) => warn!(%error, "connection closed: the peer broke the protocol"),
             End::Media(error) => warn!(%error, "connection closed: the media cannot be used"),
             End::Idle => info!("connection closed: the stream is not live"),
+            End::Unwanted(reason) => info!(reason, "connection closed: the publisher has to go"),
             End::Refused => debug!("connection closed: the client was refused"),
         }
     }
@@ -282,6 +283,7 @@ impl Connection {
                     payload,
                 } => {
                     if let Some(publish) = self.publishes.iter_mut().find(|publish| publish.stream == stream) {
+                        publish.messages += u64::from(kind != MediaType::Data);
                         let taken = match kind {
                             MediaType::Audio => publish.door.audio(timestamp.0, payload),
                             MediaType::Video => publish.door.video(timestamp.0, payload),
@@ -381,6 +383,11 @@ impl Connection {
         if let Some(error) = self.line.failure(settings.timeout) {
             return Err(End::Io(error));
         }
+        let now = std::time::Instant::now();
+        let objections = self.publishes.iter_mut().find_map(|publish| publish.objection(now));
+        if let Some(reason) = objections {
+            return Err(End::Unwanted(reason));
+        }
         let expired: Vec<_> = self
             .plays
             .iter()
@@ -401,6 +408,7 @@ impl Connection {
         let reason = match end {
             End::Stopped => "The server is stopping.".to_owned(),
             End::Media(error) => error.to_string(),
+            End::Unwanted(reason) => reason.clone(),
             End::Left | End::Io(_) | End::Silent | End::Protocol(_) | End::Idle | End::Refused => return,
         };
         for publish in self.publishes.drain(..) {
@@ -459,4 +467,6 @@ enum End {
     Media(DoorError),
     Idle,
     Refused,
+    /// The publisher has to go.
+    Unwanted(String),
 }

@@ -17,6 +17,7 @@ mod flv_viewers_wait_for_a_publisher;
 mod gstreamer_publishes_and_plays;
 mod http_flv_over_http2_plays;
 mod late_joiner_starts_at_a_key_frame;
+mod publisher_is_followed_and_players_stay;
 mod publisher_leaves_players_are_told;
 mod recording_is_finished_and_seekable;
 mod rtmpdump_plays;

@@ -47,7 +47,7 @@ impl Play {
         context: &Context,
         app: (&str, &App),
         request: &PlayRequest,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         software: &str,
     ) -> Result<Self, Rejection> {
         let refuse = |reason: &str| Rejection::new("NetStream.Play.StreamNotFound", reason);
@@ -58,7 +58,7 @@ impl Play {
         }
         let interest = Interest {
             protocol: Protocol::Rtmp,
-            peer: Some(peer),
+            peer,
             software: software.to_owned(),
             from_cache: settings.gop_cache(),
         };

@@ -1,53 +1,295 @@
-//! The two halves of a client's socket: one reads and waits, the other is written to by whoever has something to say.
+//! A client's socket, plain or encrypted, in two ends: one reads and waits, the other is written to by whoever has
+//! something to say.
 //!
 //! Writing never waits. The connection's task and the fan-out both write, and a player that takes no more must not hold
-//! up the next one.
+//! up the next one. What TLS has encrypted but the system does not take is at most one record: the plain text counts as
+//! written when its record is out, so whoever writes sees a full socket as such, with or without TLS.
 
 use std::{
-    io::{self, IoSlice},
-    pin::Pin,
-    task::{Context, Poll},
+    io::{self, IoSlice, Read, Write},
+    net::Shutdown,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
 };
 
+use rustls::{ServerConfig, ServerConnection};
+use socket2::SockRef;
 use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::Interest,
+    net::{TcpStream, UnixStream},
+    runtime::Handle,
 };
+use tracing::debug;
+
+/// Plain text of one TLS record (RFC 8446 §5.1), and all that waits encrypted for a socket.
+const RECORD_BYTES: usize = 16 * 1024;
+
+/// What the system gives: bytes in order.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A connected stream, with TLS or without.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: Stream,
+    tls: Option<Box<Mutex<Tls>>>,
+}
+
+/// The state of an encrypted connection.
+#[derive(Debug)]
+struct Tls {
+    connection: ServerConnection,
+    /// Plain text whose record is not wholly out. The writer still has it, and comes with it again.
+    owed: usize,
+}
 
 /// Reads from the client.
 #[derive(Debug)]
-pub(super) struct Reader(OwnedReadHalf);
+pub(super) struct Reader(Arc<Socket>);
 
-/// Writes to the client.
+/// Writes to the client. Dropping it ends what the client hears.
 #[derive(Debug)]
-pub(super) struct Writer(OwnedWriteHalf);
+pub(super) struct Writer(Arc<Socket>);
 
-/// The halves of a connected socket.
-pub(super) fn split(socket: TcpStream) -> (Reader, Writer) {
-    let (reader, writer) = socket.into_split();
-    (Reader(reader), Writer(writer))
+impl Socket {
+    pub(super) fn plain(stream: Stream) -> Self {
+        Self { stream, tls: None }
+    }
+
+    /// Shakes hands with a client that speaks TLS.
+    pub(super) async fn accept_tls(stream: Stream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
+        connection.set_buffer_limit(Some(RECORD_BYTES));
+        let mut tls = Tls { connection, owed: 0 };
+        loop {
+            while !tls.flush(&stream)? {
+                stream.writable().await?;
+            }
+            if !tls.connection.is_handshaking() {
+                break;
+            }
+            match tls.take_in(&stream) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.readable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+        let tls = Some(Box::new(Mutex::new(tls)));
+        Ok(Self { stream, tls })
+    }
+
+    /// Both ends.
+    pub(super) fn split(self) -> (Reader, Writer) {
+        let socket = Arc::new(self);
+        (Reader(socket.clone()), Writer(socket))
+    }
 }
 
 impl Reader {
     /// Reads what is there; 0 bytes at the end.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(into);
-        let read = Pin::new(&mut self.0).poll_read(cx, &mut buffer);
-        read.map_ok(|()| buffer.filled().len())
+        let Socket { stream, tls } = &*self.0;
+        loop {
+            let read = match tls {
+                None => stream.try_read(into),
+                Some(tls) => lock(tls).read(stream, into),
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(stream.poll_read_ready(cx))?,
+                read => return Poll::Ready(read),
+            }
+        }
     }
 }
 
 impl Writer {
-    /// Takes what the socket has room for; `WouldBlock` when that is nothing.
+    /// Takes what the socket has room for; `WouldBlock` when that is nothing. Then the same bytes must come again.
     pub(super) fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
+        let Socket { stream, tls } = &*self.0;
+        match tls {
+            None => stream.try_write_vectored(slices),
+            Some(tls) => lock(tls).write(stream, slices),
+        }
     }
 
-    /// Waits until there is room. For one task at a time.
+    /// Waits until there is room.
     pub(super) async fn writable(&self) -> io::Result<()> {
-        self.0.writable().await
+        self.0.stream.writable().await
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The client may have gone before; then there is nobody to tell.
+        if let Some(tls) = &self.0.tls {
+            let mut tls = lock(tls);
+            tls.connection.send_close_notify();
+            let _ = tls.flush(&self.0.stream);
+        }
+        let _ = self.0.stream.shutdown_write();
+    }
+}
+
+/// The lock is held for calls that do not wait; a poisoned one is still whole.
+fn lock(tls: &Mutex<Tls>) -> MutexGuard<'_, Tls> {
+    tls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Tls {
+    /// Plain text that is there; 0 bytes at the end. That end need not be announced: many clients just hang up.
+    fn read(&mut self, stream: &Stream, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.connection.reader().read(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                read => return read,
+            }
+            self.take_in(stream)?;
+            // Answers of TLS itself, such as to a key update; what finds no room goes with the next write.
+            self.flush(stream)?;
+        }
+    }
+
+    /// Takes in records from the stream. Returns how many bytes they were.
+    fn take_in(&mut self, mut stream: &Stream) -> io::Result<usize> {
+        let read = self.connection.read_tls(&mut stream)?;
+        if let Err(error) = self.connection.process_new_packets() {
+            // The alert says why, if there is room for it.
+            let _ = self.flush(stream);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        Ok(read)
+    }
+
+    fn write(&mut self, stream: &Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if !self.flush(stream)? {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.owed == 0 {
+            self.owed = self.connection.writer().write_vectored(slices)?;
+            if !self.flush(stream)? {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
+        Ok(std::mem::take(&mut self.owed))
+    }
+
+    /// Sends what is encrypted. False while some is left.
+    fn flush(&mut self, mut stream: &Stream) -> io::Result<bool> {
+        while self.connection.wants_write() {
+            match self.connection.write_tls(&mut stream) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Stream {
+    /// Moves it to the event loop of the core that will serve it.
+    pub(super) fn move_to(self, core: &Handle) -> io::Result<Self> {
+        match self {
+            Self::Tcp(stream) => {
+                let stream = stream.into_std()?;
+                let _context = core.enter();
+                TcpStream::from_std(stream).map(Self::Tcp)
+            }
+            Self::Unix(stream) => {
+                let stream = stream.into_std()?;
+                let _context = core.enter();
+                UnixStream::from_std(stream).map(Self::Unix)
+            }
+        }
+    }
+
+    /// Small writes go out at once: what is worth merging has been merged before it comes to the socket.
+    pub(super) fn set_no_delay(&self) {
+        if let Self::Tcp(stream) = self
+            && let Err(error) = stream.set_nodelay(true)
+        {
+            debug!(%error, "cannot set TCP_NODELAY");
+        }
+    }
+
+    pub(super) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read(into),
+            Self::Unix(stream) => stream.try_read(into),
+        }
+    }
+
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+
+    /// For one task at a time.
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(cx),
+            Self::Unix(stream) => stream.poll_read_ready(cx),
+        }
+    }
+
+    async fn writable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.writable().await,
+            Self::Unix(stream) => stream.writable().await,
+        }
+    }
+
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let raw = self.raw();
+        // Both are calls for sockets; writev, which tokio would make, comes to the same by way of the file system.
+        let send = || match slices {
+            [one] => raw.send(one),
+            several => raw.send_vectored(several),
+        };
+        match self {
+            Self::Tcp(stream) => stream.try_io(Interest::WRITABLE, send),
+            Self::Unix(stream) => stream.try_io(Interest::WRITABLE, send),
+        }
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.raw().shutdown(Shutdown::Write)
+    }
+
+    fn raw(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+        }
+    }
+}
+
+/// For rustls, which reads and writes by the traits. Neither waits.
+impl Read for &Stream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.try_read(into)
+    }
+}
+
+impl Write for &Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.try_write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.try_write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -132,8 +132,8 @@ impl Server {
         let plain = rtmp_listeners.iter().take(config.rtmp.listen.len());
         let mut plain = plain.filter_map(|listener| listener.address().tcp());
         site.rtmp_port = plain.next().map(|address| address.port());
-        let with_cache: BTreeMap<_, _> = apps.iter().map(|(name, app)| (name.clone(), app.gop_cache())).collect();
-        site.gop_cache = Box::new(move |key| with_cache.get(key.app()).copied().unwrap_or(true));
+        let viewing: BTreeMap<_, _> = apps.iter().map(|(name, app)| (name.clone(), viewing(app))).collect();
+        site.apps = Box::new(move |app| viewing.get(app).copied());
         let roster = Roster::default();
         let asked = roster.clone();
         site.pipelines = Box::new(move || asked.list().into_iter().map(status).collect());
@@ -222,6 +222,14 @@ fn hls_settings(config: &config::Hls) -> hls::Settings {
         max_bytes: usize::try_from(config.max_stream_bytes.0).unwrap_or(usize::MAX),
         linger: config.linger.0,
         ..hls::Settings::default()
+    }
+}
+
+fn viewing(app: &App) -> http::App {
+    http::App {
+        idle_streams: app.allows_idle_streams(),
+        idle_timeout: app.idle_timeout(),
+        gop_cache: app.gop_cache(),
     }
 }
 

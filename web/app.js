@@ -18,7 +18,7 @@ const shown = {
   streams: [],
   /** `{app, name}` of what is to be played, or null. */
   wanted: null,
-  /** "flv" or "hls". */
+  /** "flv", "ws" (FLV over WebSocket; by address only) or "hls". */
   via: null,
   /** When the publication that is played began; a new one is a new stream. */
   since: null,
@@ -109,7 +109,8 @@ function show() {
   }
   showStage(stream);
   if (!stream) {
-    // What a player still holds is played to its end.
+    // What a player still holds is played to its end. FLV does not tell of it while the server waits for a return.
+    if (shown.player && shown.player.kind !== "hls" && !(shown.player.delay() > 0.3)) stop();
     if (!shown.player) ended(`Nobody publishes ${label(shown.wanted)} at the moment. It starts here when someone does.`);
   } else if (shown.player?.kind === "hls" && root.dataset.state === "playing") {
     // A publisher that returns goes on in the same playlists, or the player will find that they are over.
@@ -251,7 +252,7 @@ async function play(stream) {
   const ticket = { kind: shown.via, stop() {}, delay: () => null };
   shown.player = ticket;
   try {
-    if (shown.via === "flv") await playFlv(stream, ticket);
+    if (shown.via !== "hls") await playFlv(stream, ticket);
     else await playHls(stream, ticket);
   } catch (error) {
     if (shown.player === ticket) failed(`${error.message}`);
@@ -269,7 +270,8 @@ async function playFlv(stream, ticket) {
   await script("/assets/vendor/mpegts.js");
   if (shown.player !== ticket) return;
   if (!mpegts.isSupported()) throw new Error("This browser cannot play FLV. Choose HLS.");
-  const source = { type: "flv", isLive: true, url: `${location.origin}/${path(stream)}.flv` };
+  const origin = shown.via === "ws" ? location.origin.replace(/^http/, "ws") : location.origin;
+  const source = { type: "flv", isLive: true, url: `${origin}/${path(stream)}.flv` };
   source.hasVideo = stream.tracks.length ? Boolean(track(stream, "video")) : undefined;
   source.hasAudio = stream.tracks.length ? Boolean(track(stream, "audio")) : undefined;
   const player = mpegts.createPlayer(source, {
@@ -366,7 +368,7 @@ function locate() {
     }
   }
   const via = new URLSearchParams(location.search).get("via");
-  shown.via = via === "hls" || via === "flv" ? via : (shown.via ?? preferred());
+  shown.via = ["flv", "ws", "hls"].includes(via) ? via : (shown.via ?? preferred());
 }
 
 /** FLV has the least delay; where the browser has no Media Source Extensions, as on iPhones, HLS plays by itself. */

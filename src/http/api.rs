@@ -9,7 +9,7 @@ use streammill_media::{Codec, Format, MediaKind};
 
 use super::{Site, meter::Rates};
 use crate::{
-    hub::{LiveSnapshot, Origin, Protocol, StreamKey, StreamSnapshot, SubscriberSnapshot},
+    hub::{LiveSnapshot, Origin, Protocol, StreamKey, StreamSnapshot},
     output::date_time::Rfc3339,
 };
 
@@ -51,6 +51,8 @@ pub(super) struct Stream {
     subscribers: usize,
     /// Everyone who watches by RTMP, FLV or HLS.
     viewers: usize,
+    /// The same by the way they watch.
+    viewers_by: ViewersBy,
     bytes_in: u64,
     /// To viewers and pipelines that are there or were, since the publication began.
     bytes_out: u64,
@@ -64,6 +66,14 @@ pub(super) struct Stream {
     play: Play,
     /// The pipelines that work on it.
     pipelines: Vec<Pipeline>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct ViewersBy {
+    rtmp: usize,
+    http_flv: usize,
+    ws_flv: usize,
+    hls: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -157,7 +167,7 @@ pub(super) fn server(site: &Site) -> Server {
         uptime_seconds: site.statistics.started.elapsed().as_secs(),
         rtmp_port: site.rtmp_port,
         streams: live.len(),
-        viewers: live.iter().map(|stream| viewers(site, stream)).sum(),
+        viewers: live.iter().map(|stream| viewers(site, stream).all()).sum(),
         bitrate_in,
         bitrate_out,
     }
@@ -190,6 +200,7 @@ fn describe(site: &Site, stream: &StreamSnapshot, pipelines: &[PipelineStatus]) 
     let rates = site.meter().rates(key);
     let live = stream.live.as_ref();
     let path = key.url_path();
+    let viewers = viewers(site, stream);
     Stream {
         app: key.app().to_owned(),
         name: key.name().to_owned(),
@@ -199,7 +210,8 @@ fn describe(site: &Site, stream: &StreamSnapshot, pipelines: &[PipelineStatus]) 
         publisher: live.map(|live| Publisher::from(&live.origin)),
         tracks: live.map(|live| tracks(live, rates)).unwrap_or_default(),
         subscribers: stream.subscribers.len(),
-        viewers: viewers(site, stream),
+        viewers: viewers.all(),
+        viewers_by: viewers,
         bytes_in: live.map_or(0, |live| live.bytes_in),
         bytes_out: rates.bytes_out,
         bitrate_in: rates.bits_in,
@@ -220,10 +232,25 @@ fn describe(site: &Site, stream: &StreamSnapshot, pipelines: &[PipelineStatus]) 
 }
 
 /// Everyone who watches: players at the hub, and those who fetch segments. Pipelines do not watch.
-fn viewers(site: &Site, stream: &StreamSnapshot) -> usize {
-    let is_player = |subscriber: &&SubscriberSnapshot| subscriber.interest.protocol != Protocol::Pipeline;
-    let players = stream.subscribers.iter().filter(is_player).count();
-    players + site.audience().viewers(&stream.key, Instant::now())
+fn viewers(site: &Site, stream: &StreamSnapshot) -> ViewersBy {
+    let by = |protocol| {
+        let subscribers = stream.subscribers.iter();
+        subscribers
+            .filter(|subscriber| subscriber.interest.protocol == protocol)
+            .count()
+    };
+    ViewersBy {
+        rtmp: by(Protocol::Rtmp),
+        http_flv: by(Protocol::HttpFlv),
+        ws_flv: by(Protocol::WsFlv),
+        hls: site.audience().viewers(&stream.key, Instant::now()),
+    }
+}
+
+impl ViewersBy {
+    fn all(&self) -> usize {
+        self.rtmp + self.http_flv + self.ws_flv + self.hls
+    }
 }
 
 fn tracks(live: &LiveSnapshot, rates: Rates) -> Vec<Track> {

@@ -8,11 +8,19 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
 
+use hyper::{
+    Request,
+    body::Incoming,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -20,19 +28,28 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{Sleep, sleep},
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, debug, debug_span, warn};
 use warp::{Filter, reply::Response};
 
+use super::body;
+
 /// How long a client may take for the head of a request, and keep an idle connection open.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a client may take nothing of what it asked for before it is given up.
-const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const STALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Most bytes that wait in front of a socket whose client is slow to read. The rest waits in the hub, which knows what
+/// can be left out.
+const MAX_BUFFER: usize = 64 << 10;
+
+/// Most requests at a time on one HTTP/2 connection. A page asks for a handful.
+const MAX_REQUESTS: u32 = 32;
 
 /// When and how to stop.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +60,38 @@ pub struct Stop {
     pub connections: CancellationToken,
     /// Knows the connections' tasks.
     pub tasks: TaskTracker,
+}
+
+/// A place among the connections. It is free again when all who hold it have let go: the connection, each of its
+/// requests until the end of the body, and whatever the connection was upgraded to.
+#[derive(Debug)]
+pub(super) struct Slot {
+    _permit: OwnedSemaphorePermit,
+    /// Something was asked for, or was being answered, when this was last looked at or since.
+    asked: AtomicBool,
+}
+
+impl Slot {
+    /// A connection at rest holds it twice: for itself, and for what answers its requests.
+    const AT_REST: usize = 2;
+
+    pub(super) fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self {
+            _permit: permit,
+            asked: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits until nothing has been asked for, and nothing was being answered, for [`HEAD_TIMEOUT`] and up to twice that.
+    async fn is_idle(self: &Arc<Self>) {
+        loop {
+            sleep(HEAD_TIMEOUT).await;
+            let is_busy = Arc::strong_count(self) > Self::AT_REST;
+            if !self.asked.swap(is_busy, Ordering::Relaxed) && !is_busy {
+                return;
+            }
+        }
+    }
 }
 
 /// Takes connections until it is stopped, as many at a time as `slots` has. `answers` makes what answers one client.
@@ -57,10 +106,10 @@ pub(super) async fn accept<F>(
     loop {
         let taken = async {
             // Full, the server takes no further connection: clients wait in the kernel's bounded queue.
-            let slot = slots.clone().acquire_owned().await;
-            (slot, listener.accept().await)
+            let permit = slots.clone().acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        let Some((slot, accepted)) = stop.accepting.run_until_cancelled(taken).await else {
+        let Some((permit, accepted)) = stop.accepting.run_until_cancelled(taken).await else {
             return;
         };
         let (socket, peer) = match accepted {
@@ -75,28 +124,36 @@ pub(super) async fn accept<F>(
             }
         };
         let span = debug_span!("http", %peer);
-        let serve = serve(socket, answers(peer), stop.connections.clone());
-        let task = async move {
-            serve.await;
-            drop(slot);
-        };
-        stop.tasks.spawn(task.instrument(span));
+        // Playlists and the start of a stream are small and wanted now. A socket that refuses works without.
+        let _ = socket.set_nodelay(true);
+        // The semaphore is never closed, so the only error there could be does not occur.
+        let Ok(permit) = permit else { return };
+        let serve = serve(socket, answers(peer), Slot::new(permit), stop.connections.clone());
+        stop.tasks.spawn(serve.instrument(span));
     }
 }
 
-async fn serve<F>(socket: TcpStream, answers: F, close: CancellationToken)
+async fn serve<S, F>(socket: S, answers: F, slot: Slot, close: CancellationToken)
 where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
 {
-    // Playlists and the start of a stream are small and wanted now. A socket that refuses works without.
-    let _ = socket.set_nodelay(true);
-    let service = TowerToHyperService::new(warp::service(answers));
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
-    let connection = builder.serve_connection(TokioIo::new(Impatient::new(socket)), service);
+    let slot = Arc::new(slot);
+    let service = service_fn({
+        let filters = TowerToHyperService::new(warp::service(answers));
+        let slot = slot.clone();
+        move |mut request: Request<Incoming>| {
+            let slot = slot.clone();
+            slot.asked.store(true, Ordering::Relaxed);
+            let version = request.version();
+            request.extensions_mut().insert(version);
+            request.extensions_mut().insert(slot.clone());
+            let answer = filters.call(request);
+            async move { answer.await.map(|response| body::unite(response, slot)) }
+        }
+    });
+    let builder = builder();
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(Impatient::new(socket)), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
@@ -104,20 +161,46 @@ where
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = slot.is_idle() => {
+            connection.as_mut().graceful_shutdown();
+            // Over HTTP/2 the client has a word in it.
+            timeout(STALL_TIMEOUT, connection).await.unwrap_or(Ok(()))
+        }
     };
     if let Err(error) = ended {
         debug!(error = &*error, "connection ended early");
     }
 }
 
+/// HTTP/1.1, and HTTP/2 for clients that begin with it (RFC 9113 §3.3). hyper has no upgrade from one to the other, which
+/// RFC 9113 has abolished.
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEAD_TIMEOUT)
+        .keep_alive_timeout(STALL_TIMEOUT)
+        .max_concurrent_streams(MAX_REQUESTS)
+        .max_send_buf_size(MAX_BUFFER)
+        // WebSocket over HTTP/2 (RFC 8441).
+        .enable_connect_protocol();
+    builder
+}
+
 /// A socket that is given up when its peer takes nothing for [`STALL_TIMEOUT`].
-struct Impatient<S> {
+pub(super) struct Impatient<S> {
     socket: S,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Impatient<S> {
-    fn new(socket: S) -> Self {
+    pub(super) fn new(socket: S) -> Self {
         Self { socket, stalled: None }
     }
 
@@ -172,7 +255,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+        net::TcpStream,
         time::Instant,
     };
 
@@ -197,6 +281,53 @@ mod tests {
         let gave_up = server.write_all(&[0; 16]).await.unwrap_err();
         assert_eq!(gave_up.kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed(), STALL_TIMEOUT * 5 / 2);
+    }
+
+    /// A connection to a server with one slot, whose answers take as many seconds as the path says.
+    fn one_slot() -> (DuplexStream, Arc<Semaphore>) {
+        let (server, client) = duplex(1 << 16);
+        let slots = Arc::new(Semaphore::new(1));
+        let answers = warp::path::param().then(async |seconds| {
+            sleep(Duration::from_secs(seconds)).await;
+            Response::new(bytes::Bytes::new().into())
+        });
+        let answers = answers
+            .or(warp::any().map(|| Response::new(bytes::Bytes::new().into())))
+            .unify();
+        let slot = Slot::new(slots.clone().try_acquire_owned().unwrap());
+        tokio::spawn(serve(server, answers, slot, CancellationToken::new()));
+        (client, slots)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_begins_like_http_2_and_says_no_more_is_hung_up_on() {
+        let (mut client, slots) = one_slot();
+        client.write_all(b"PRI * HTT").await.unwrap();
+        let began = Instant::now();
+        client.read_to_end(&mut Vec::new()).await.unwrap();
+        assert!(
+            (HEAD_TIMEOUT..HEAD_TIMEOUT * 3).contains(&began.elapsed()),
+            "{:?}",
+            began.elapsed()
+        );
+        drop(slots.acquire().await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http_2_connection_lasts_while_something_is_answered_and_not_much_longer() {
+        let (client, slots) = one_slot();
+        let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(client));
+        let (mut client, connection) = handshake.await.unwrap();
+        let connection = tokio::spawn(connection);
+        let began = Instant::now();
+        let request = Request::get("http://localhost/300").body(String::new()).unwrap();
+        client.send_request(request).await.unwrap();
+        assert!(began.elapsed() >= Duration::from_secs(300));
+        assert_eq!(slots.available_permits(), 0);
+        connection.await.unwrap().unwrap();
+        let rest = began.elapsed() - Duration::from_secs(300);
+        assert!((HEAD_TIMEOUT..HEAD_TIMEOUT * 3).contains(&rest), "{rest:?}");
+        drop(slots.acquire().await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]

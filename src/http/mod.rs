@@ -6,6 +6,7 @@
 
 mod api;
 mod audience;
+mod body;
 mod connection;
 mod hls;
 mod live;
@@ -14,32 +15,32 @@ mod page;
 mod reply;
 mod route;
 mod stat;
+mod websocket;
 
 use std::{
     convert::Infallible,
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use tokio::{net::TcpListener, sync::Semaphore, time::interval};
 use tracing::debug;
 use warp::{
     Filter,
     filters::path::FullPath,
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, Version, header},
     reply::Response,
 };
 
 pub use api::PipelineStatus;
 pub use connection::Stop;
 
-use crate::{
-    hub::{Hub, StreamKey},
-    output,
-};
+use crate::{hub::Hub, output};
 use audience::{Audience, Viewer};
+use connection::Slot;
 use meter::Meter;
 use route::{Route, RouteError};
 
@@ -54,11 +55,35 @@ pub struct Site {
     pub hls: output::hls::Store,
     /// The pipelines there are, as they stand.
     pub pipelines: Box<dyn Fn() -> Vec<PipelineStatus> + Send + Sync>,
-    /// Whether viewers of a stream begin with the newest group of pictures.
-    pub gop_cache: Box<dyn Fn(&StreamKey) -> bool + Send + Sync>,
+    /// What an application gives its viewers; `None` if there is no such application.
+    pub apps: Box<Apps>,
     /// The port of the first RTMP listener, for the addresses that the page shows.
     pub rtmp_port: Option<u16>,
     statistics: Statistics,
+}
+
+/// Knows what each application gives its viewers.
+pub type Apps = dyn Fn(&str) -> Option<App> + Send + Sync;
+
+/// What an application gives its viewers.
+#[derive(Clone, Copy, Debug)]
+pub struct App {
+    /// Viewers may wait for a publisher, and for one who left to return.
+    pub idle_streams: bool,
+    /// But no longer than this each time.
+    pub idle_timeout: Duration,
+    /// Viewers begin with the newest group of pictures.
+    pub gop_cache: bool,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self {
+            idle_streams: true,
+            idle_timeout: Duration::from_secs(30),
+            gop_cache: true,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -69,13 +94,13 @@ struct Statistics {
 }
 
 impl Site {
-    /// A site over a hub and a store, without pipelines.
+    /// A site over a hub and a store, without pipelines, that has every application.
     pub fn new(hub: Hub, hls: output::hls::Store) -> Self {
         Self {
             hub,
             hls,
             pipelines: Box::new(Vec::new),
-            gop_cache: Box::new(|_| true),
+            apps: Box::new(|_| Some(App::default())),
             rtmp_port: None,
             statistics: Statistics {
                 started: Instant::now(),
@@ -132,14 +157,24 @@ fn answers(
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
     warp::method()
         .and(warp::path::full())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
-        .then(move |method: Method, path: FullPath, headers: HeaderMap| {
+        .and(warp::ext::optional::<Version>())
+        .and(warp::ext::optional::<OnUpgrade>())
+        .and(warp::ext::optional::<Protocol>())
+        .and(warp::ext::get::<Arc<Slot>>())
+        .then(move |method, path: FullPath, query, headers, version, upgrade, protocol, slot| {
             let (site, stop) = (site.clone(), stop.clone());
             async move {
                 let request = Request {
                     method,
+                    query,
                     headers,
+                    version,
+                    upgrade,
+                    protocol,
                     peer,
+                    slot,
                     stop,
                 };
                 let response = reply::finish(request.answer(&site, path.as_str()).await);
@@ -147,12 +182,22 @@ fn answers(
                 response
             }
         })
+        // Every connection says which slot it has; there is nothing else that could be missing.
+        .recover(async |_| Ok::<_, Infallible>(reply::failure(StatusCode::INTERNAL_SERVER_ERROR, "no connection")))
+        .unify()
 }
 
 struct Request {
     method: Method,
+    query: String,
     headers: HeaderMap,
+    version: Option<Version>,
+    /// What the connection becomes if it is to speak something else than HTTP.
+    upgrade: Option<OnUpgrade>,
+    /// What it is to speak, if that is asked for over HTTP/2 (RFC 8441 §4).
+    protocol: Option<Protocol>,
     peer: SocketAddr,
+    slot: Arc<Slot>,
     stop: Stop,
 }
 
@@ -160,6 +205,7 @@ impl Request {
     async fn answer(&self, site: &Site, path: &str) -> Response {
         match self.method {
             Method::GET | Method::HEAD => {}
+            Method::CONNECT if websocket::is_wanted(self) => {}
             Method::OPTIONS => return reply::preflight(),
             _ => return reply::method_not_allowed(&self.method),
         }
@@ -168,6 +214,9 @@ impl Request {
             Err(error @ RouteError::Unknown) => return reply::failure(StatusCode::NOT_FOUND, &error.to_string()),
             Err(error) => return reply::failure(StatusCode::BAD_REQUEST, &error.to_string()),
         };
+        if self.method == Method::CONNECT && !matches!(route, Route::Flv(_)) {
+            return reply::failure(StatusCode::NOT_FOUND, "a WebSocket is at /APP/NAME.flv only");
+        }
         // Answers may wait for a segment; a server that stops does not.
         let answer = self.follow(site, route);
         let answer = self.stop.connections.run_until_cancelled(answer).await;
@@ -178,10 +227,7 @@ impl Request {
         match route {
             Route::Page => page::page(&self.headers),
             Route::Asset(path) => page::asset(&self.headers, &path),
-            Route::Flv(key) => {
-                let close = self.stop.connections.clone();
-                live::flv(site, &key, &self.method, self.peer, self.software(), close)
-            }
+            Route::Flv(key) => live::flv(site, &key, self),
             Route::Multivariant(key, folder) => hls::multivariant(site, &key, &folder).await,
             Route::HlsFile(key, resource) => {
                 let viewer = Viewer::new(self.peer.ip(), &self.software());

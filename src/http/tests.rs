@@ -11,7 +11,7 @@ use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, TrackId};
 
 use super::*;
 use crate::{
-    hub::{Limits, Origin, Publication},
+    hub::{Limits, Origin, Publication, StreamKey},
     output::hls::{Chunk, Presentation, Settings, Store, TrackInfo, TrackWriter},
 };
 
@@ -25,6 +25,7 @@ struct Running {
 }
 
 impl Running {
+    /// Of the applications there is `live`, whose viewers do not wait, and `idle`, whose do.
     async fn start() -> Self {
         Self::with(|site| site).await
     }
@@ -33,7 +34,15 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (hub, hls) = (Hub::new(Limits::default()), Store::new(1 << 20));
-        let site = Arc::new(change(Site::new(hub.clone(), hls.clone())));
+        let mut site = Site::new(hub.clone(), hls.clone());
+        site.apps = Box::new(|app| {
+            let is_known = app == "live" || app == "idle";
+            is_known.then(|| App {
+                idle_streams: app == "idle",
+                ..App::default()
+            })
+        });
+        let site = Arc::new(change(site));
         let stop = Stop::default();
         tokio::spawn(serve(vec![listener], site, stop.clone()));
         Self {
@@ -58,11 +67,15 @@ impl Running {
     }
 
     fn publish(&self, name: &str) -> Publication {
+        self.publish_as(key(name))
+    }
+
+    fn publish_as(&self, key: StreamKey) -> Publication {
         let origin = Origin::Rtmp {
             peer: Some("192.0.2.1:50000".parse().unwrap()),
             software: "an encoder <script>alert(1)</script>\u{0}".to_owned(),
         };
-        let publication = self.hub.claim(key(name), origin).unwrap();
+        let publication = self.hub.claim(key, origin).unwrap();
         for millis in [0, 40, 80] {
             publication.push(Frame {
                 kind: MediaKind::Video,
@@ -179,6 +192,10 @@ async fn pages_of_other_sites_may_read_every_answer_good_or_bad() {
         (Method::GET, "/live/x.m3u8", 404),
         (Method::GET, "/live/x.flv", 404),
         (Method::HEAD, "/live/x.flv", 404),
+        (Method::OPTIONS, "/live/x.flv", 204),
+        (Method::GET, "/unknown/x.flv", 404),
+        (Method::GET, "/idle/x.flv?only=subtitles", 400),
+        (Method::HEAD, "/idle/x.flv", 200),
         (Method::GET, "/live/x/video.1.1.m4s", 404),
         (Method::GET, "/nothing", 404),
         (Method::GET, "/live/%00.flv", 400),
@@ -223,6 +240,45 @@ async fn flv_goes_on_until_the_publisher_leaves() {
 }
 
 #[tokio::test]
+async fn players_of_other_sites_are_let_ask_for_ranges() {
+    let server = Running::start().await;
+    let preflight = server
+        .request(Method::OPTIONS, "/idle/x.flv")
+        .header("origin", "https://elsewhere.example")
+        .header("access-control-request-method", "GET")
+        .header("access-control-request-headers", "range,x-requested-with");
+    let preflight = preflight.send().await.unwrap();
+    let allowed = header(&preflight, "access-control-allow-headers").to_ascii_lowercase();
+    for wanted in ["range", "authorization", "x-requested-with", "cache-control"] {
+        assert!(
+            allowed.split(", ").any(|it| it == wanted),
+            "{wanted} is not in {allowed}"
+        );
+    }
+    assert!(header(&preflight, "access-control-allow-methods").contains("GET"));
+}
+
+#[tokio::test]
+async fn viewers_are_answered_before_anyone_publishes_and_played_to_when_someone_does() {
+    let server = Running::start().await;
+    let request = server.request(Method::GET, "/idle/x.flv?only=video");
+    let response = request.header("range", "bytes=0-").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK, "of a live stream there are no parts");
+    assert_eq!(
+        (header(&response, "content-type"), header(&response, "accept-ranges")),
+        ("video/x-flv", "none")
+    );
+    assert_eq!(header(&response, "content-length"), "");
+    let _publication = server.publish_as(StreamKey::new("idle", "x").unwrap());
+    let mut body = response.bytes_stream();
+    let first = body.next().await.unwrap().unwrap();
+    assert_eq!(first[..5], *b"FLV\x01\x01");
+
+    let unknown = server.get("/unknown/x.flv").await.text().await.unwrap();
+    assert_eq!(unknown, "there is no application 'unknown' on this server\n");
+}
+
+#[tokio::test]
 async fn the_json_tells_what_is_live_and_who_watches() {
     let server = Running::with(|site| Site {
         pipelines: Box::new(|| {
@@ -253,6 +309,8 @@ async fn the_json_tells_what_is_live_and_who_watches() {
     assert_eq!(stream["live"], true);
     assert_eq!(stream["publisher"]["address"], "192.0.2.1:50000");
     assert_eq!(stream["viewers"], 2, "one by FLV, one by HLS: {text}");
+    let by = serde_json::json!({ "rtmp": 0, "http_flv": 1, "ws_flv": 0, "hls": 1 });
+    assert_eq!(stream["viewers_by"], by);
     assert_eq!(stream["play"]["hls"], "/live/x.m3u8");
     assert_eq!(stream["pipelines"][0]["restarts"], 2);
     assert!(stream["bytes_in"].as_u64() > Some(0));

@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Instant, SystemTime},
 };
@@ -80,6 +80,7 @@ pub(super) struct Live {
     /// Moves with every push and at the end; carries the ring's end.
     head: watch::Sender<u64>,
     limits: Limits,
+    reading: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -137,6 +138,7 @@ impl Live {
             }),
             head: watch::Sender::new(0),
             limits,
+            reading: AtomicUsize::new(0),
         }
     }
 
@@ -171,6 +173,7 @@ impl Live {
         let cursor = state.ring.join(from_cache);
         let position = Arc::new(AtomicU64::new(cursor.next));
         state.readers.push(position.clone());
+        self.reading.fetch_add(1, Ordering::Relaxed);
         Reading {
             live: self.clone(),
             cursor,
@@ -185,6 +188,7 @@ impl Live {
 
     fn leave(&self, position: &Arc<AtomicU64>) {
         self.write().readers.retain(|known| !Arc::ptr_eq(known, position));
+        self.reading.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// The lock is held for pointer moves only, by code that cannot panic half-way; a poisoned one is still whole.
@@ -277,6 +281,11 @@ impl Publication {
     /// Gives a frame to everyone who watches. Decoding times of one track must not decrease.
     pub fn push(&self, frame: Frame) {
         self.live.push(frame);
+    }
+
+    /// True while someone reads what is pushed.
+    pub fn is_watched(&self) -> bool {
+        self.live.reading.load(Ordering::Relaxed) > 0
     }
 
     /// What is known of the tracks, as it changes.

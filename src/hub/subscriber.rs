@@ -41,6 +41,8 @@ pub enum Protocol {
     Rtmp,
     /// FLV over HTTP.
     HttpFlv,
+    /// FLV over WebSocket.
+    WsFlv,
     /// A GStreamer pipeline of ours.
     Pipeline,
 }

@@ -6,3 +6,6 @@
 pub mod date_time;
 pub mod flv;
 pub mod hls;
+mod slices;
+
+pub use slices::Slices;

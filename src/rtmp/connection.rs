@@ -17,6 +17,7 @@ use super::{
     Context,
     limits::Slot,
     line::Line,
+    patience,
     play::Play,
     publish::Publish,
     socket::{Reader, Writer},
@@ -140,13 +141,23 @@ impl Connection {
         let stopped = stop.cancelled();
         let mut stopped = std::pin::pin!(stopped);
         let mut tick = tokio::time::interval(TICK);
+        let look = tokio::time::sleep(Duration::ZERO);
+        let mut look = std::pin::pin!(look);
         loop {
             self.send();
             let full = self.line.full();
+            let is_patient = self.choose_patience();
+            if is_patient && look.is_elapsed() {
+                look.as_mut().reset(patience::next_look(Instant::now()));
+            }
             let step = tokio::select! {
                 step = next_input(&mut self.reader, &mut self.session), if full.is_none() || self.line.may_listen() => {
                     self.take_input(step)
                 }
+                () = &mut look, if is_patient => match input_now(&mut self.reader, &mut self.session) {
+                    Some(input) => self.take_input(input),
+                    None => Ok(()),
+                },
                 index = Play::next_start(&mut self.plays) => {
                     self.feed(index);
                     Ok(())
@@ -163,6 +174,13 @@ impl Connection {
                 return end;
             }
         }
+    }
+
+    /// Reads frame by frame while someone watches or plays, and now and then while nobody does.
+    fn choose_patience(&mut self) -> bool {
+        let is_unwatched = |publish: &Publish| !publish.door.publication().is_watched();
+        let has_time = self.plays.is_empty() && !self.publishes.is_empty() && self.publishes.iter().all(is_unwatched);
+        self.reader.set_patient(has_time)
     }
 
     /// Gives the line what the session wants sent.
@@ -434,14 +452,29 @@ enum Input {
 /// Reads once, and lets the session take it. Cancelling loses nothing.
 async fn next_input(reader: &mut Reader, session: &mut ServerSession) -> std::io::Result<Input> {
     poll_fn(|cx| {
-        INPUT.with_borrow_mut(|input| match reader.poll_read(cx, input) {
-            Poll::Ready(Ok(0)) => Poll::Ready(Ok(Input::End)),
-            Poll::Ready(Ok(read)) => Poll::Ready(Ok(Input::Taken(session.handle_input(&input[..read])))),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
+        INPUT.with_borrow_mut(|input| {
+            let read = std::task::ready!(reader.poll_read(cx, input));
+            Poll::Ready(read.map(|read| Input::take(&input[..read], session)))
         })
     })
     .await
+}
+
+/// As [`next_input`], if there is something now.
+fn input_now(reader: &mut Reader, session: &mut ServerSession) -> Option<std::io::Result<Input>> {
+    INPUT.with_borrow_mut(|input| match reader.read_now(input) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => None,
+        read => Some(read.map(|read| Input::take(&input[..read], session))),
+    })
+}
+
+impl Input {
+    fn take(bytes: &[u8], session: &mut ServerSession) -> Self {
+        match bytes {
+            [] => Self::End,
+            bytes => Self::Taken(session.handle_input(bytes)),
+        }
+    }
 }
 
 /// Why a connection ends.

@@ -30,7 +30,7 @@ use super::{
 use crate::hub::{Packet, PublicationId};
 
 /// Players of one stream that one task serves before another is started.
-const SHARD_PLAYERS: usize = 64;
+const SHARD_PLAYERS: usize = 512;
 
 /// Players served before other tasks of the thread get their turn: about half a millisecond of writing.
 const TURN: usize = 64;

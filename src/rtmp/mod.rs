@@ -15,6 +15,7 @@ mod limits;
 mod line;
 mod listener;
 mod outbox;
+mod patience;
 mod play;
 mod proxy_protocol;
 mod publish;

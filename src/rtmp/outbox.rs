@@ -12,6 +12,9 @@ use super::socket::Writer;
 /// Most pieces in one write.
 const MAX_SLICES: usize = 64;
 
+/// Pieces of nearly every write.
+const FEW_SLICES: usize = 4;
+
 /// Room that an empty outbox keeps, pieces. Most players need no more between two batches.
 const KEPT_ROOM: usize = 8;
 
@@ -50,13 +53,11 @@ impl Outbox {
     pub(super) fn flush(&mut self, writer: &Writer) -> io::Result<Sent> {
         let mut sent = Sent::Nothing;
         while !self.pieces.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let mut count = 0;
-            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-                *slice = IoSlice::new(piece);
-                count += 1;
-            }
-            match writer.try_write_vectored(&slices[..count]) {
+            let written = match self.pieces.len() {
+                0..FEW_SLICES => self.write::<FEW_SLICES>(writer),
+                _ => self.write::<MAX_SLICES>(writer),
+            };
+            match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
                     self.take(written);
@@ -69,6 +70,16 @@ impl Outbox {
         }
         self.pieces.shrink_to(KEPT_ROOM);
         Ok(Sent::All)
+    }
+
+    fn write<const SLICES: usize>(&self, writer: &Writer) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slice = IoSlice::new(piece);
+            count += 1;
+        }
+        writer.try_write_vectored(&slices[..count])
     }
 
     fn take(&mut self, mut written: usize) {

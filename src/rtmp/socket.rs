@@ -8,6 +8,7 @@
 use std::{
     io::{self, IoSlice, Read, Write},
     net::Shutdown,
+    os::fd::AsRawFd,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
@@ -20,6 +21,8 @@ use tokio::{
     runtime::Handle,
 };
 use tracing::debug;
+
+use super::patience::ENOUGH_BYTES;
 
 /// Plain text of one TLS record (RFC 8446 §5.1), and all that waits encrypted for a socket.
 const RECORD_BYTES: usize = 16 * 1024;
@@ -48,7 +51,10 @@ struct Tls {
 
 /// Reads from the client.
 #[derive(Debug)]
-pub(super) struct Reader(Arc<Socket>);
+pub(super) struct Reader {
+    socket: Arc<Socket>,
+    is_patient: bool,
+}
 
 /// Writes to the client. Dropping it ends what the client hears.
 #[derive(Debug)]
@@ -85,14 +91,25 @@ impl Socket {
     /// Both ends.
     pub(super) fn split(self) -> (Reader, Writer) {
         let socket = Arc::new(self);
-        (Reader(socket.clone()), Writer(socket))
+        let reader = Reader {
+            socket: socket.clone(),
+            is_patient: false,
+        };
+        (reader, Writer(socket))
+    }
+
+    fn plain_tcp(&self) -> Option<&TcpStream> {
+        match (&self.stream, &self.tls) {
+            (Stream::Tcp(stream), None) => Some(stream),
+            _ => None,
+        }
     }
 }
 
 impl Reader {
     /// Reads what is there; 0 bytes at the end.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        let Socket { stream, tls } = &*self.0;
+        let Socket { stream, tls } = &*self.socket;
         loop {
             let read = match tls {
                 None => stream.try_read(into),
@@ -103,6 +120,47 @@ impl Reader {
                 read => return Poll::Ready(read),
             }
         }
+    }
+
+    /// Reads what is there, however little, while patient; `WouldBlock` when that is nothing.
+    pub(super) fn read_now(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.socket.plain_tcp() {
+            Some(stream) => (&*SockRef::from(stream)).read(into),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// While patient, [`poll_read`](Self::poll_read) is woken only when there is much to read. Answers whether it is,
+    /// which only plain TCP can be: what TLS has to say to itself must not wait.
+    pub(super) fn set_patient(&mut self, wanted: bool) -> bool {
+        if wanted != self.is_patient
+            && let Some(stream) = self.socket.plain_tcp()
+        {
+            let bytes = if wanted { ENOUGH_BYTES } else { 1 };
+            self.is_patient = set_low_watermark(stream, bytes).is_ok() && wanted;
+        }
+        self.is_patient
+    }
+}
+
+/// Bytes that must have come before the system calls a socket readable (`SO_RCVLOWAT`, socket(7)).
+fn set_low_watermark(socket: &TcpStream, bytes: usize) -> io::Result<()> {
+    let bytes = bytes as libc::c_int;
+    let size = size_of_val(&bytes) as libc::socklen_t;
+    // SAFETY: the descriptor is open while `socket` is borrowed, and the option is an int that lives through the call.
+    #[allow(unsafe_code, reason = "no crate in use offers this option")]
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVLOWAT,
+            (&raw const bytes).cast(),
+            size,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -255,9 +313,13 @@ impl Stream {
             [one] => raw.send(one),
             several => raw.send_vectored(several),
         };
-        match self {
-            Self::Tcp(stream) => stream.try_io(Interest::WRITABLE, send),
-            Self::Unix(stream) => stream.try_io(Interest::WRITABLE, send),
+        match send() {
+            // Only now the event loop has to know, for it to tell when there is room.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self {
+                Self::Tcp(stream) => stream.try_io(Interest::WRITABLE, send),
+                Self::Unix(stream) => stream.try_io(Interest::WRITABLE, send),
+            },
+            sent => sent,
         }
     }
 

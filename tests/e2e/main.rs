@@ -5,13 +5,17 @@
 
 mod harness;
 
+mod any_site_may_play_flv;
 mod bad_input_costs_only_its_sender;
 mod browser_plays_the_page;
 mod codec_change_in_mid_stream_works;
 mod config_errors_say_where;
 mod every_shipped_file_is_valid;
 mod ffmpeg_publish_is_read_back_over_rtmp_flv_and_hls;
+mod flv_variants_carry_one_kind;
+mod flv_viewers_wait_for_a_publisher;
 mod gstreamer_publishes_and_plays;
+mod http_flv_over_http2_plays;
 mod late_joiner_starts_at_a_key_frame;
 mod publisher_leaves_players_are_told;
 mod recording_is_finished_and_seekable;
@@ -21,3 +25,4 @@ mod sigterm_drains;
 mod streams_without_audio_or_video_work;
 mod timestamps_that_do_not_start_at_zero_work;
 mod transcode_to_360p_by_configuration;
+mod ws_flv_plays_in_the_browser;

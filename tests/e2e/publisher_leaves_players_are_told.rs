@@ -1,8 +1,9 @@
-//! When the publisher leaves, by word or by a cut line, every player's stream ends: nobody is left waiting.
+//! When the publisher leaves, by word or by a cut line, every player's stream ends: nobody is left waiting for longer than
+//! the application lets players wait.
 
 use crate::harness::{Process, Publish, Server, get, media_playlists, poll_until, probe, program, seconds};
 
-const CONFIG: &str = "[apps.live]\npipelines = [\"hls\"]\n";
+const CONFIG: &str = "[apps.live]\npipelines = [\"hls\"]\nidle_timeout = \"2s\"\n";
 
 fn player(server: &Server, url: &str, name: &str) -> (Process, std::path::PathBuf) {
     let file = server.folder().join(name);

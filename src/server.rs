@@ -134,6 +134,8 @@ impl Server {
         site.rtmp_port = plain.next().map(|address| address.port());
         let viewing: BTreeMap<_, _> = apps.iter().map(|(name, app)| (name.clone(), viewing(app))).collect();
         site.apps = Box::new(move |app| viewing.get(app).copied());
+        let vhosts = config::Vhosts::new(&config);
+        site.vhosts = vhosts.clone();
         let roster = Roster::default();
         let asked = roster.clone();
         site.pipelines = Box::new(move || asked.list().into_iter().map(status).collect());
@@ -163,7 +165,7 @@ impl Server {
         let context = Arc::new(rtmp::Context {
             hub,
             apps,
-            vhosts: config::Vhosts::new(&config),
+            vhosts,
             clients: rtmp::Clients::default(),
             settings: rtmp::Settings::from(&config.rtmp),
             cores: cores.clone(),

@@ -4,7 +4,10 @@
 //! a name that no other has, `live@studio.example.com`, and everything behind the doors (hub, pipelines, recordings, the
 //! API) knows it by that name alone. A host is only what the client says it wants: it chooses, and protects nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::Config;
 
@@ -42,12 +45,16 @@ impl Vhosts {
     ///
     /// The host decides first: the very name, then the longest wildcard that covers it, then the plain `[apps]`. A host
     /// has the applications that stand below it and no others. A full name means the same at every host.
-    pub fn resolve<'a>(&'a self, host: Option<&str>, app: &str) -> Option<&'a str> {
-        let full = match host.and_then(|host| self.host(host)) {
-            Some(host) if !app.contains(AT) => full_name(app, &host),
-            _ => app.to_owned(),
-        };
-        self.apps.get(&full).map(String::as_str)
+    pub fn resolve(&self, host: Option<&str>, app: &str) -> Option<&str> {
+        self.apps.get(&*self.full_name(host, app)).map(String::as_str)
+    }
+
+    /// What the application would be called that `app` means at `host`, whether it is there or not.
+    pub fn full_name<'a>(&self, host: Option<&str>, app: &'a str) -> Cow<'a, str> {
+        match host.and_then(|host| self.host(host)) {
+            Some(host) if !app.contains(AT) => full_name(app, &host).into(),
+            _ => app.into(),
+        }
     }
 
     /// The configured host that a client's host belongs to.

@@ -277,11 +277,24 @@ impl Stream {
         }
     }
 
+    /// Reads what is there; `WouldBlock` when that is nothing.
     pub(super) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.try_read(into),
-            Self::Unix(stream) => stream.try_read(into),
-        }
+        let raw = self.raw();
+        let mut last = None;
+        // Less than there is room for is all there was: the event loop is told at once, which spares the call that would
+        // only find nothing. It knows of what came after the event that led here.
+        let read = || match (&*raw).read(into) {
+            Ok(read) if (1..into.len()).contains(&read) => {
+                last = Some(read);
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            read => read,
+        };
+        let read = match self {
+            Self::Tcp(stream) => stream.try_io(Interest::READABLE, read),
+            Self::Unix(stream) => stream.try_io(Interest::READABLE, read),
+        };
+        last.map_or(read, Ok)
     }
 
     pub(super) async fn readable(&self) -> io::Result<()> {
@@ -353,5 +366,116 @@ impl Write for &Stream {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::{future::poll_fn, os::unix::net::UnixStream as Client, thread};
+
+    use bytes::Bytes;
+    use rustls::{
+        ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion,
+        crypto::ring,
+        pki_types::{PrivateKeyDer, ServerName},
+        version::{TLS12, TLS13},
+    };
+
+    use super::*;
+    use crate::rtmp::outbox::{Outbox, Sent};
+
+    /// A server's socket and a client that speaks TLS to it.
+    async fn connected(
+        version: &'static SupportedProtocolVersion,
+    ) -> (Socket, rustls::StreamOwned<ClientConnection, Client>) {
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let server = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![issued.cert.der().clone()], key)
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(issued.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+
+        let (near, far) = Client::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let stream = Stream::Unix(UnixStream::from_std(near).unwrap());
+        let name = ServerName::try_from("localhost").unwrap();
+        let client = ClientConnection::new(Arc::new(client), name).unwrap();
+        let client = thread::spawn(move || {
+            let mut client = rustls::StreamOwned::new(client, far);
+            client.flush().unwrap();
+            client
+        });
+        let socket = Socket::accept_tls(stream, Arc::new(server)).await.unwrap();
+        (socket, client.join().unwrap())
+    }
+
+    /// Bytes that differ from place to place.
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|index| (index * 31 % 251) as u8).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_client_that_stops_reading_fills_the_socket_and_misses_nothing() {
+        for version in [&TLS12, &TLS13] {
+            let (socket, mut client) = connected(version).await;
+            let (_reader, writer) = socket.split();
+            let sent = pattern(5_000_000);
+            let mut outbox = Outbox::default();
+            for piece in sent.chunks(7_001) {
+                outbox.push(Bytes::copy_from_slice(piece));
+            }
+            assert_eq!(outbox.flush(&writer).unwrap(), Sent::Some);
+            assert!(outbox.bytes() > 4_000_000, "written into memory: {}", outbox.bytes());
+            assert_eq!(outbox.flush(&writer).unwrap(), Sent::Nothing);
+
+            let reading = thread::spawn(move || {
+                let mut heard = Vec::new();
+                client.read_to_end(&mut heard).unwrap();
+                heard
+            });
+            while outbox.flush(&writer).unwrap() != Sent::All {
+                writer.writable().await.unwrap();
+            }
+            drop(writer);
+            // The end was announced, or reading to it would have failed.
+            assert!(reading.join().unwrap() == sent, "the bytes are not the same");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_client_says_arrives_whole_and_then_its_end() {
+        for version in [&TLS12, &TLS13] {
+            let (socket, mut client) = connected(version).await;
+            let (mut reader, _writer) = socket.split();
+            let said = pattern(1_000_000);
+            let expected = said.clone();
+            // It ends without a close_notify, as most clients do.
+            let saying = thread::spawn(move || {
+                client.write_all(&said).unwrap();
+                client.sock.shutdown(Shutdown::Write).unwrap();
+                client
+            });
+            let (mut heard, mut buffer) = (Vec::new(), vec![0; 64 * 1024]);
+            loop {
+                match poll_fn(|cx| reader.poll_read(cx, &mut buffer)).await.unwrap() {
+                    0 => break,
+                    read => heard.extend_from_slice(&buffer[..read]),
+                }
+            }
+            drop(saying.join().unwrap());
+            assert!(heard == expected, "the bytes are not the same");
+        }
     }
 }

@@ -34,7 +34,7 @@ fn a_stream_goes_in_and_out_through_tls() {
 #[test]
 fn each_host_is_shown_its_own_certificate_and_the_first_goes_to_all_others() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let first = Certificate::issue(folder.path(), "first", &["a.example.com", "other.example.org"]);
+    let first = Certificate::issue(folder.path(), "first", &["a.example.com", "127.0.0.1"]);
     let wildcard = Certificate::issue(folder.path(), "wildcard", &["*.example.com"]);
     let exact = Certificate::issue(folder.path(), "exact", &["b.example.com"]);
     let (_server, address) = server(&[&first, &wildcard, &exact]);
@@ -44,6 +44,8 @@ fn each_host_is_shown_its_own_certificate_and_the_first_goes_to_all_others() {
         "a wildcard went before the very name"
     );
     assert!(wildcard.is_shown(&address, "c.example.com"));
+    // A client that knows an address only cannot ask for a name.
+    assert!(first.is_shown(&address, "127.0.0.1"));
     assert!(!wildcard.is_shown(&address, "a.example.com"));
     assert!(!exact.is_shown(&address, "c.example.com"));
     assert!(

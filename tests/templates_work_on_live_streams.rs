@@ -80,6 +80,7 @@ impl Mill {
             peer: None,
             software: "test".to_owned(),
             from_cache: true,
+            wait_for_key_frame: true,
         };
         let mut subscriber = self.services.hub.subscribe(&StreamKey::parse(key).unwrap(), interest);
         tokio::spawn(async move {

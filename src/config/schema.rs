@@ -56,8 +56,10 @@ pub struct Rtmp {
     pub ack_window: Size,
     /// Time a client has for handshake and connect, and a blocked write may take.
     pub timeout: Seconds,
-    /// Silence after which a peer is pinged; it is dropped when the same time passes again without a byte.
+    /// Silence after which a peer is pinged.
     pub ping: Seconds,
+    /// Time that a pinged peer has to send anything.
+    pub ping_timeout: Seconds,
     /// Most connections at a time.
     pub max_connections: usize,
     /// Most connections of one client at a time: of an IPv4 address, or an IPv6 network of 64 bits. 0 is no limit.
@@ -79,6 +81,7 @@ impl Default for Rtmp {
             ack_window: Size(5_000_000),
             timeout: Seconds::new(20),
             ping: Seconds::new(30),
+            ping_timeout: Seconds::new(30),
             max_connections: 10_000,
             max_connections_per_address: 0,
             max_lag: Seconds::new(10),
@@ -197,6 +200,25 @@ pub struct App {
     /// Begin players with the newest group of pictures for a picture at once, at the price of its length in latency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gop_cache: Option<bool>,
+    /// Begin players' pictures at a key frame; what came before it could not be decoded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_for_key_frame: Option<bool>,
+    /// Send no sound before the first picture, where there is video: some players take a stream that begins with sound
+    /// for one that has nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_for_video: Option<bool>,
+    /// Send sound on the chunk stream of the pictures, for players that keep their order only then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interleave: Option<bool>,
+    /// Tell waiting players when the publisher comes and goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish_notice: Option<bool>,
+    /// End players' playing when the publisher goes and begin it anew when he comes, in the words of a play command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub play_restart: Option<bool>,
+    /// What players get of the publisher's metadata.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
     /// Longest time that packets for RTMP players are held to be written together, when there are many players. 0 sends
     /// each at once, whatever that costs.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,6 +237,12 @@ impl App {
             idle_streams: self.idle_streams.or(defaults.idle_streams),
             idle_timeout: self.idle_timeout.or(defaults.idle_timeout),
             gop_cache: self.gop_cache.or(defaults.gop_cache),
+            wait_for_key_frame: self.wait_for_key_frame.or(defaults.wait_for_key_frame),
+            wait_for_video: self.wait_for_video.or(defaults.wait_for_video),
+            interleave: self.interleave.or(defaults.interleave),
+            publish_notice: self.publish_notice.or(defaults.publish_notice),
+            play_restart: self.play_restart.or(defaults.play_restart),
+            metadata: self.metadata.or(defaults.metadata),
             merge_writes: self.merge_writes.or(defaults.merge_writes),
             max_connections: self.max_connections.or(defaults.max_connections),
         }
@@ -250,6 +278,19 @@ impl App {
     pub fn gop_cache(&self) -> bool {
         self.gop_cache.unwrap_or(true)
     }
+}
+
+/// What players get of the publisher's `onMetaData`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Metadata {
+    /// As the publisher sent it.
+    #[default]
+    Copy,
+    /// What describes the media, and nothing else.
+    Rebuild,
+    /// Nothing.
+    Off,
 }
 
 /// A template with its parameters: `"hls"`, or a table.

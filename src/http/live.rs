@@ -43,6 +43,7 @@ pub(super) fn flv(site: &Site, key: &StreamKey, request: &Request) -> Response {
             peer: Some(request.peer),
             software: request.software(),
             from_cache: app.gop_cache,
+            wait_for_key_frame: true,
         };
         // Who may not wait is sent away with the publisher.
         let patience = if app.idle_streams {
@@ -158,6 +159,7 @@ mod tests {
                 peer: None,
                 software: String::new(),
                 from_cache: true,
+                wait_for_key_frame: true,
             };
             let feed = Feed::new(hub.subscribe(&key, interest), Variant::Whole, Duration::ZERO);
             offered(feed, &stop).boxed()

@@ -196,6 +196,7 @@ mod tests {
                         peer: None,
                         software: String::new(),
                         from_cache: true,
+                        wait_for_key_frame: true,
                     },
                     since: SystemTime::now(),
                     uptime: Duration::ZERO,

@@ -13,7 +13,7 @@ use streammill_media::{Frame, FrameRole, MediaKind, MediaTime};
 use tokio::sync::watch;
 
 use super::{
-    Packet, StreamKey,
+    Interest, Packet, StreamKey,
     registry::Place,
     ring::{Bounds, Cursor, Ring},
     tracks::{TrackBook, Tracks},
@@ -167,10 +167,10 @@ impl Live {
         self.head.send_modify(|_| {});
     }
 
-    pub(super) fn join(self: &Arc<Self>, from_cache: bool) -> Reading {
+    pub(super) fn join(self: &Arc<Self>, interest: &Interest) -> Reading {
         let head = self.head.subscribe();
         let mut state = self.write();
-        let cursor = state.ring.join(from_cache);
+        let cursor = state.ring.join(interest.from_cache, interest.wait_for_key_frame);
         let position = Arc::new(AtomicU64::new(cursor.next));
         state.readers.push(position.clone());
         self.reading.fetch_add(1, Ordering::Relaxed);

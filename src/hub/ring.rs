@@ -142,12 +142,14 @@ impl Ring {
     }
 
     /// A cursor for someone who joins now: at the newest key frame if one is held and wanted, else at the live edge,
-    /// where video waits for the next key frame.
-    pub(super) fn join(&self, from_cache: bool) -> Cursor {
+    /// where video waits for the next key frame if it is to.
+    pub(super) fn join(&self, from_cache: bool, wait_for_key: bool) -> Cursor {
         let key = self.keys.back().filter(|_| from_cache).map(|(seq, _)| *seq);
+        let next = key.unwrap_or(self.end());
+        let at_once = (!wait_for_key).then_some(next);
         Cursor {
-            next: key.unwrap_or(self.end()),
-            video_from: key.unwrap_or(u64::MAX),
+            next,
+            video_from: key.or(at_once).unwrap_or(u64::MAX),
             seen: Headers::default(),
             dropped: 0,
             started: false,
@@ -292,14 +294,14 @@ mod tests {
     #[test]
     fn a_late_joiner_gets_the_headers_then_the_newest_group_of_pictures() {
         let ring = ring(ROOMY, [config(b"c"), key(0), delta(40), key(80), audio(90), delta(120)]);
-        let got = read(&ring, &mut ring.join(true), PATIENT);
+        let got = read(&ring, &mut ring.join(true, true), PATIENT);
         assert_eq!(got, ["c@80", "K@80", "a@90", "d@120"]);
     }
 
     #[test]
     fn without_the_cache_a_joiner_waits_for_the_next_key_frame_but_hears_at_once() {
         let mut ring = ring(ROOMY, [config(b"c"), key(0)]);
-        let mut cursor = ring.join(false);
+        let mut cursor = ring.join(false, true);
         for frame in [delta(40), audio(50), key(80), delta(120)] {
             ring.push(frame, || 0);
         }
@@ -310,7 +312,7 @@ mod tests {
     #[test]
     fn a_reader_that_is_there_from_the_start_gets_each_header_once() {
         let mut ring = Ring::new(ROOMY);
-        let mut cursor = ring.join(true);
+        let mut cursor = ring.join(true, true);
         for frame in [
             config(b"c"),
             config(b"c"),
@@ -328,7 +330,7 @@ mod tests {
     #[test]
     fn a_lagging_reader_loses_video_up_to_the_newest_key_frame_and_no_audio() {
         let mut ring = Ring::new(ROOMY);
-        let mut cursor = ring.join(true);
+        let mut cursor = ring.join(true, true);
         for frame in [
             key(0),
             delta(500),
@@ -348,7 +350,7 @@ mod tests {
     #[test]
     fn losses_after_the_start_are_counted() {
         let mut ring = ring(ROOMY, [key(0)]);
-        let mut cursor = ring.join(true);
+        let mut cursor = ring.join(true, true);
         read(&ring, &mut cursor, PATIENT);
         for frame in [delta(500), delta(1000), key(2000)] {
             ring.push(frame, || 0);
@@ -360,7 +362,7 @@ mod tests {
     #[test]
     fn a_reader_that_jumps_over_a_change_of_codec_gets_the_new_configuration() {
         let mut ring = ring(ROOMY, [config(b"c"), key(0)]);
-        let mut cursor = ring.join(true);
+        let mut cursor = ring.join(true, true);
         read(&ring, &mut cursor, PATIENT);
         for frame in [config(b"C"), key(20_000), delta(20_040)] {
             ring.push(frame, || u64::MAX);
@@ -384,7 +386,7 @@ mod tests {
         let ring = ring(small, [key(0), delta(1), delta(2), delta(3), delta(4)]);
         assert_eq!(ring.bytes, 3);
         assert_eq!(
-            read(&ring, &mut ring.join(true), PATIENT),
+            read(&ring, &mut ring.join(true, true), PATIENT),
             Vec::<String>::new(),
             "a cut group is not served"
         );

@@ -32,6 +32,8 @@ pub struct Interest {
     pub software: String,
     /// Begin with the newest group of pictures that is held, for a picture at once. Otherwise at the live edge.
     pub from_cache: bool,
+    /// Begin pictures at a key frame, where they can be decoded.
+    pub wait_for_key_frame: bool,
 }
 
 /// The ways a stream leaves the hub.
@@ -164,7 +166,7 @@ impl Subscriber {
             && let Some(live) = &*live
         {
             self.last = Some(live.id);
-            self.reading = Some(live.join(self.presence.interest.from_cache));
+            self.reading = Some(live.join(&self.presence.interest));
         }
     }
 

@@ -27,6 +27,7 @@ fn viewer() -> Interest {
         peer: None,
         software: "test".to_owned(),
         from_cache: true,
+        wait_for_key_frame: true,
     }
 }
 

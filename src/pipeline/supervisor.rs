@@ -197,6 +197,7 @@ impl Supervisor {
             peer: None,
             software: self.job.template.name.clone(),
             from_cache: true,
+            wait_for_key_frame: true,
         };
         let subscriber = hub.subscribe(&input.key, interest);
         let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, &self.stop).await else {

@@ -17,7 +17,7 @@ use super::{
     Context,
     limits::Slot,
     line::Line,
-    patience,
+    metadata, patience,
     play::Play,
     publish::Publish,
     socket::{Reader, Writer},
@@ -211,7 +211,7 @@ impl Connection {
         let play = &mut self.plays[index];
         let Some((feed, is_return)) = play.feed() else { return };
         if is_return {
-            self.session.notify_publish(play.stream, play.key.name());
+            play.tell_return(&mut self.session);
         }
         let (stream, longest_hold) = (play.stream, play.longest_hold);
         let started = feed.subscriber.publication().zip(feed.subscriber.head());
@@ -232,8 +232,7 @@ impl Connection {
                 continue;
             };
             if let Some(play) = self.plays.iter_mut().find(|play| play.stream == stream) {
-                self.session.notify_unpublish(stream, play.key.name());
-                self.session.stream_eof(stream);
+                play.tell_end(&mut self.session);
                 play.wait(subscriber);
             }
         }
@@ -271,10 +270,9 @@ impl Connection {
                 }
                 ServerEvent::Play(request) => {
                     let admitted = self.admit(|connection, client| {
-                        let settings = connection.context.apps.get(&client.app).cloned().unwrap_or_default();
                         Play::admit(
                             &connection.context,
-                            (&client.app, &settings),
+                            &client.app,
                             &request,
                             connection.peer,
                             &client.software,
@@ -302,7 +300,10 @@ impl Connection {
                         let taken = match kind {
                             MediaType::Audio => publish.door.audio(timestamp.0, payload),
                             MediaType::Video => publish.door.video(timestamp.0, payload),
-                            MediaType::Data => publish.door.data(timestamp.0, payload),
+                            MediaType::Data => match metadata::apply(publish.metadata, payload) {
+                                Some(payload) => publish.door.data(timestamp.0, payload),
+                                None => Ok(()),
+                            },
                         };
                         taken.map_err(End::Media)?;
                     }
@@ -315,11 +316,11 @@ impl Connection {
                 }
                 ServerEvent::Pause { stream, paused: false } => self.on_play(stream, Play::unpause),
                 ServerEvent::ReceiveAudio { stream, on } => {
-                    self.line.with_feed(stream, |feed| feed.wants_audio = on);
+                    self.line.with_feed(stream, |feed| feed.shape.wants_audio = on);
                     self.on_play(stream, |play| play.receive_audio(on));
                 }
                 ServerEvent::ReceiveVideo { stream, on } => {
-                    self.line.with_feed(stream, |feed| feed.wants_video = on);
+                    self.line.with_feed(stream, |feed| feed.shape.wants_video = on);
                     self.on_play(stream, |play| play.receive_video(on));
                 }
                 _ => {}
@@ -399,7 +400,7 @@ impl Connection {
         if self.client.is_none() && self.opened.elapsed() >= settings.timeout {
             return Err(End::Silent);
         }
-        if self.pinged && silence >= settings.ping * 2 {
+        if self.pinged && silence >= settings.ping + settings.ping_timeout {
             return Err(End::Silent);
         }
         if !self.pinged && silence >= settings.ping && self.client.is_some() {

@@ -257,6 +257,6 @@ mod tests {
     #[test]
     fn a_stream_takes_a_task_more_for_so_many_players_and_no_more_than_cores() {
         let shards = |players| shards_for(players, 2);
-        assert_eq!([1, 64, 65, 3000].map(shards), [1, 1, 2, 2]);
+        assert_eq!([1, 512, 513, 3000].map(shards), [1, 1, 2, 2]);
     }
 }

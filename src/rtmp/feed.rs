@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use streammill_media::{Frame, MediaKind};
+use streammill_media::{Frame, FrameRole, MediaKind};
 use streammill_rtmp::{MediaType, MessageStreamId, RtmpTime, chunk};
 
 use super::outbox::Outbox;
@@ -16,39 +16,63 @@ const USUAL_STREAM: MessageStreamId = MessageStreamId(1);
 pub(super) struct Feed {
     pub(super) stream: MessageStreamId,
     pub(super) subscriber: Subscriber,
-    pub(super) wants_audio: bool,
-    pub(super) wants_video: bool,
+    pub(super) shape: Shape,
     /// The publisher left, and everything of it has been written.
     pub(super) has_ended: bool,
 }
 
+/// How a player wants its media.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) wants_audio: bool,
+    pub(super) wants_video: bool,
+    /// Sound goes on the chunk stream of the pictures.
+    pub(super) is_interleaved: bool,
+    /// No sound before the first picture, if there are pictures. Unset by the first one.
+    pub(super) waits_for_video: bool,
+}
+
 impl Feed {
     /// Puts packets into the outbox as chunks.
-    pub(super) fn write(&self, packets: &[Arc<Packet>], chunk_size: u32, outbox: &mut Outbox) {
+    pub(super) fn write(&mut self, packets: &[Arc<Packet>], chunk_size: u32, outbox: &mut Outbox) {
         let mut bytes = 0;
         for packet in packets {
             let frame = &packet.frame;
-            let is_wanted = match frame.kind {
-                MediaKind::Audio => self.wants_audio,
-                MediaKind::Video => self.wants_video,
-                MediaKind::Data => true,
-            };
-            if !is_wanted {
+            if !self.wants(frame) {
                 continue;
             }
             bytes += frame.tag.len() as u64;
+            let is_interleaved = self.shape.is_interleaved && frame.kind == MediaKind::Audio;
             outbox.push(match self.stream {
-                USUAL_STREAM => packet
-                    .form(Form::RtmpChunks, |frame| chunks(frame, USUAL_STREAM, chunk_size))
+                USUAL_STREAM if !is_interleaved => packet
+                    .form(Form::RtmpChunks, |frame| chunks(frame, USUAL_STREAM, false, chunk_size))
                     .clone(),
-                stream => chunks(frame, stream, chunk_size),
+                stream => chunks(frame, stream, is_interleaved, chunk_size),
             });
         }
         self.subscriber.sent(bytes);
     }
+
+    fn wants(&mut self, frame: &Frame) -> bool {
+        let shape = &mut self.shape;
+        match frame.kind {
+            MediaKind::Audio if shape.waits_for_video && shape.wants_video && frame.role == FrameRole::Coded => {
+                // Sound without pictures has nothing to wait for.
+                let tracks = self.subscriber.tracks();
+                let has_video = tracks.is_some_and(|tracks| tracks.borrow().of(MediaKind::Video).is_some());
+                shape.wants_audio && !has_video
+            }
+            MediaKind::Audio => shape.wants_audio,
+            MediaKind::Video => {
+                shape.waits_for_video &= frame.role != FrameRole::Coded;
+                shape.wants_video
+            }
+            MediaKind::Data => true,
+        }
+    }
 }
 
-fn chunks(frame: &Frame, stream: MessageStreamId, chunk_size: u32) -> bytes::Bytes {
+fn chunks(frame: &Frame, stream: MessageStreamId, is_interleaved: bool, chunk_size: u32) -> bytes::Bytes {
     let kind = match frame.kind {
         MediaKind::Audio => MediaType::Audio,
         MediaKind::Video => MediaType::Video,
@@ -56,5 +80,8 @@ fn chunks(frame: &Frame, stream: MessageStreamId, chunk_size: u32) -> bytes::Byt
     };
     // RTMP carries the low 32 bits of the milliseconds (RTMP 1.0 §5.3.1).
     let timestamp = RtmpTime(frame.dts.as_millis() as u32);
-    chunk::shared_form(kind, stream, timestamp, &frame.tag, chunk_size)
+    match is_interleaved {
+        true => chunk::interleaved_form(kind, stream, timestamp, &frame.tag, chunk_size),
+        false => chunk::shared_form(kind, stream, timestamp, &frame.tag, chunk_size),
+    }
 }

@@ -14,6 +14,7 @@ mod feed;
 mod limits;
 mod line;
 mod listener;
+mod metadata;
 mod outbox;
 mod patience;
 mod play;
@@ -69,8 +70,10 @@ pub struct Settings {
     pub ack_window: u32,
     /// Time for handshake and connect, and longest time without progress of a write.
     pub timeout: Duration,
-    /// Silence after which a peer is pinged, and again until it is dropped.
+    /// Silence after which a peer is pinged.
     pub ping: Duration,
+    /// Time that a pinged peer has to send anything.
+    pub ping_timeout: Duration,
     /// Most connections of one client at a time.
     pub max_connections_per_address: usize,
     /// Networks whose connections begin with a PROXY header.
@@ -87,6 +90,7 @@ impl From<&config::Rtmp> for Settings {
             ack_window: u32_of(config.ack_window),
             timeout: config.timeout.0,
             ping: config.ping.0,
+            ping_timeout: config.ping_timeout.0,
             max_connections_per_address: match config.max_connections_per_address {
                 0 => usize::MAX,
                 limit => limit,

@@ -6,14 +6,14 @@ use std::{
 };
 
 use futures_util::future::select_all;
-use streammill_rtmp::{MessageStreamId, PlayRequest, Rejection};
+use streammill_rtmp::{MessageStreamId, PlayRequest, Rejection, ServerSession};
 use tracing::{Span, field::display, info};
 
-use super::{Context, feed::Feed};
-use crate::{
-    config::App,
-    hub::{Interest, Protocol, StreamKey, Subscriber},
+use super::{
+    Context,
+    feed::{Feed, Shape},
 };
+use crate::hub::{Interest, Protocol, StreamKey, Subscriber};
 
 /// One message stream that plays.
 #[derive(Debug)]
@@ -22,8 +22,9 @@ pub(super) struct Play {
     pub(super) key: StreamKey,
     pub(super) longest_hold: Duration,
     place: Place,
-    wants_audio: bool,
-    wants_video: bool,
+    shape: Shape,
+    is_told: bool,
+    is_restarted: bool,
     /// A publication has been played to its end, so the next one is announced.
     was_live: bool,
     idle_since: Option<Instant>,
@@ -45,13 +46,13 @@ impl Play {
     /// Subscribes to the name that is asked for, or says why not.
     pub(super) fn admit(
         context: &Context,
-        app: (&str, &App),
+        app: &str,
         request: &PlayRequest,
         peer: Option<SocketAddr>,
         software: &str,
     ) -> Result<Self, Rejection> {
         let refuse = |reason: &str| Rejection::new("NetStream.Play.StreamNotFound", reason);
-        let (app, settings) = app;
+        let settings = context.apps.get(app).cloned().unwrap_or_default();
         let key = StreamKey::new(app, &request.name).map_err(|error| refuse(&error.to_string()))?;
         if !settings.allows_idle_streams() && !context.hub.is_live(&key) {
             return Err(refuse(&format!("stream {key} is not live")));
@@ -61,6 +62,7 @@ impl Play {
             peer,
             software: software.to_owned(),
             from_cache: settings.gop_cache(),
+            wait_for_key_frame: settings.wait_for_key_frame.unwrap_or(true),
         };
         Span::current().record("stream", display(&key));
         info!(software, "playing");
@@ -69,8 +71,14 @@ impl Play {
             place: Place::Waiting(context.hub.subscribe(&key, interest)),
             key,
             longest_hold: settings.merge_writes(),
-            wants_audio: true,
-            wants_video: true,
+            shape: Shape {
+                wants_audio: true,
+                wants_video: true,
+                is_interleaved: settings.interleave.unwrap_or(false),
+                waits_for_video: settings.wait_for_video.unwrap_or(false),
+            },
+            is_told: settings.publish_notice.unwrap_or(true),
+            is_restarted: settings.play_restart.unwrap_or(false),
             was_live: false,
             idle_since: Some(Instant::now()),
             idle_timeout: settings.idle_timeout(),
@@ -108,8 +116,7 @@ impl Play {
                 let feed = Feed {
                     stream: self.stream,
                     subscriber,
-                    wants_audio: self.wants_audio,
-                    wants_video: self.wants_video,
+                    shape: self.shape,
                     has_ended: false,
                 };
                 Some((feed, std::mem::replace(&mut self.was_live, true)))
@@ -118,6 +125,27 @@ impl Play {
                 self.place = other;
                 None
             }
+        }
+    }
+
+    /// Tells the player that the publisher is back.
+    pub(super) fn tell_return(&self, session: &mut ServerSession) {
+        if self.is_restarted {
+            session.restart_play(self.stream);
+        } else if self.is_told {
+            session.notify_publish(self.stream, self.key.name());
+        }
+    }
+
+    /// Tells the player that the publisher left.
+    pub(super) fn tell_end(&self, session: &mut ServerSession) {
+        if self.is_restarted {
+            session.pause_play(self.stream, &format!("{} is no longer published.", self.key.name()));
+        } else {
+            if self.is_told {
+                session.notify_unpublish(self.stream, self.key.name());
+            }
+            session.stream_eof(self.stream);
         }
     }
 
@@ -134,11 +162,11 @@ impl Play {
     }
 
     pub(super) fn receive_audio(&mut self, on: bool) {
-        self.wants_audio = on;
+        self.shape.wants_audio = on;
     }
 
     pub(super) fn receive_video(&mut self, on: bool) {
-        self.wants_video = on;
+        self.shape.wants_video = on;
     }
 
     /// Stops the feed, if there is one, which the caller has taken from the line.

@@ -6,13 +6,17 @@ use streammill_rtmp::{MessageStreamId, PublishRequest, Rejection};
 use tracing::{Span, field::display, info};
 
 use super::Context;
-use crate::hub::{Door, Origin, StreamKey};
+use crate::{
+    config::Metadata,
+    hub::{Door, Origin, StreamKey},
+};
 
 /// One message stream that publishes.
 #[derive(Debug)]
 pub(super) struct Publish {
     pub(super) stream: MessageStreamId,
     pub(super) door: Door,
+    pub(super) metadata: Metadata,
 }
 
 impl Publish {
@@ -26,6 +30,7 @@ impl Publish {
     ) -> Result<Self, Rejection> {
         let refuse = |error: &dyn std::fmt::Display| Rejection::new("NetStream.Publish.BadName", &error.to_string());
         let key = StreamKey::new(app, &request.name).map_err(|error| refuse(&error))?;
+        let settings = context.apps.get(app).cloned().unwrap_or_default();
         let origin = Origin::Rtmp {
             peer,
             software: software.to_owned(),
@@ -36,6 +41,7 @@ impl Publish {
         Ok(Self {
             stream: request.stream,
             door: Door::new(publication),
+            metadata: settings.metadata.unwrap_or_default(),
         })
     }
 }

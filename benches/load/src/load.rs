@@ -29,6 +29,10 @@ const MAX_LATENCY_MICROS: u64 = 60_000_000;
 pub(crate) struct Load {
     pub(crate) publishers: usize,
     pub(crate) players: usize,
+    /// Players beside them that join, read one picture and then nothing more.
+    pub(crate) stuck: usize,
+    /// Players beside them that wait for a stream nobody publishes.
+    pub(crate) idle: usize,
     pub(crate) bitrate: u64,
     pub(crate) measured: Duration,
 }
@@ -42,7 +46,12 @@ pub(crate) struct Figures {
     pub(crate) latency_p50: Duration,
     pub(crate) latency_p99: Duration,
     pub(crate) latency_max: Duration,
+    /// From asking to play to the first key frame.
+    pub(crate) join_p50: Duration,
+    pub(crate) join_max: Duration,
     pub(crate) resident: u64,
+    /// What the server's memory grew by when the idle players came, for each.
+    pub(crate) per_idle_player: u64,
     /// Players that were left without data for a while.
     pub(crate) stalled: usize,
 }
@@ -54,6 +63,8 @@ struct Shared {
     stalled: AtomicU64,
     /// Microseconds from sending a picture to its last byte being read.
     latency: Mutex<Histogram<u64>>,
+    /// Microseconds from asking to play to the first key frame.
+    join: Mutex<Histogram<u64>>,
 }
 
 impl Load {
@@ -65,6 +76,7 @@ impl Load {
             delivered: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
             latency: Mutex::new(Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, 3)?),
+            join: Mutex::new(Histogram::new_with_bounds(1, MAX_LATENCY_MICROS, 3)?),
         });
         let mut tasks = JoinSet::new();
         for number in 0..self.publishers {
@@ -75,23 +87,38 @@ impl Load {
                 .await?;
             tasks.spawn(publish(client, self.bitrate, number as u64, shared.clone()));
         }
+        let before_idle = Usage::of_tree(pid)?.resident;
+        let mut idle = Vec::new();
+        for number in 0..self.idle {
+            idle.push(join(url, "nobody", 2 << 32 | number as u64).await?.0);
+        }
+        let per_idle_player = match self.idle {
+            0 => 0,
+            idle => Usage::of_tree(pid)?.resident.saturating_sub(before_idle) / idle as u64,
+        };
+        // Publishers have sent a group of pictures by then, so that joiners meet a full cache.
+        if self.publishers > 0 {
+            sleep_until((Instant::now() + Duration::from_secs(2)).into()).await;
+        }
+        let mut stuck = Vec::new();
+        for number in 0..self.stuck {
+            let mut client = join(url, "load0", 3 << 32 | number as u64).await?.0;
+            client
+                .wait_for(|event| matches!(event, ClientEvent::Media { .. }))
+                .await?;
+            stuck.push(client);
+        }
         let mut joined = 0;
         while joined < self.players {
             let mut joining = JoinSet::new();
             for number in joined..self.players.min(joined + JOINING) {
                 let url = url.to_owned();
                 let name = format!("load{}", number % self.publishers.max(1));
-                joining.spawn(async move {
-                    let mut client = Client::connect(&url, 1 << 32 | number as u64).await?;
-                    client.session.play(&name);
-                    client
-                        .wait_for(|event| matches!(event, ClientEvent::PlayStarted))
-                        .await?;
-                    anyhow::Ok(client)
-                });
+                joining.spawn(async move { join(&url, &name, 1 << 32 | number as u64).await });
             }
             while let Some(client) = joining.join_next().await {
-                tasks.spawn(play(client??, shared.clone()));
+                let (client, asked) = client??;
+                tasks.spawn(play(client, asked, shared.clone()));
                 joined += 1;
             }
         }
@@ -113,6 +140,10 @@ impl Load {
             .latency
             .lock()
             .map_err(|_| anyhow::anyhow!("a player failed while it noted a latency"))?;
+        let join = shared
+            .join
+            .lock()
+            .map_err(|_| anyhow::anyhow!("a player failed while it noted its join"))?;
         let quantile = |quantile| Duration::from_micros(latency.value_at_quantile(quantile));
         Ok(Figures {
             cpu: after.cpu - before.cpu,
@@ -120,7 +151,10 @@ impl Load {
             latency_p50: quantile(0.5),
             latency_p99: quantile(0.99),
             latency_max: Duration::from_micros(latency.max()),
+            join_p50: Duration::from_micros(join.value_at_quantile(0.5)),
+            join_max: Duration::from_micros(join.max()),
             resident: after.resident,
+            per_idle_player,
             stalled: shared.stalled.load(Ordering::Relaxed) as usize,
         })
     }
@@ -165,10 +199,40 @@ async fn publish(mut client: Client, bitrate: u64, number: u64, shared: Arc<Shar
     Ok(())
 }
 
-async fn play(mut client: Client, shared: Arc<Shared>) -> anyhow::Result<()> {
+/// Asks to play, and says when.
+async fn join(url: &str, name: &str, seed: u64) -> anyhow::Result<(Client, Instant)> {
+    let mut client = Client::connect(url, seed).await?;
+    let asked = Instant::now();
+    client.session.play(name);
+    client
+        .wait_for(|event| matches!(event, ClientEvent::PlayStarted))
+        .await?;
+    Ok((client, asked))
+}
+
+async fn play(mut client: Client, asked: Instant, shared: Arc<Shared>) -> anyhow::Result<()> {
+    let mut has_picture = false;
     let mut last = Instant::now();
     let mut has_stalled = false;
     loop {
+        // What came with the answer to `play` is there already.
+        while let Some(event) = client.session.poll_event() {
+            let ClientEvent::Media { payload, .. } = event else {
+                continue;
+            };
+            let sent = signal::sent_at(&payload);
+            if !has_picture && sent.is_some() {
+                has_picture = true;
+                note(&shared.join, asked.elapsed());
+            }
+            if !shared.measuring.load(Ordering::Relaxed) {
+                continue;
+            }
+            shared.delivered.fetch_add(payload.len() as u64, Ordering::Relaxed);
+            if let Some(sent) = sent {
+                note(&shared.latency, shared.clock.elapsed().saturating_sub(sent));
+            }
+        }
         client.flush().await?;
         if !client.read().await? {
             anyhow::bail!("the server closed a player's connection");
@@ -179,20 +243,11 @@ async fn play(mut client: Client, shared: Arc<Shared>) -> anyhow::Result<()> {
             shared.stalled.fetch_add(1, Ordering::Relaxed);
         }
         last = Instant::now();
-        while let Some(event) = client.session.poll_event() {
-            let ClientEvent::Media { payload, .. } = event else {
-                continue;
-            };
-            if !measuring {
-                continue;
-            }
-            shared.delivered.fetch_add(payload.len() as u64, Ordering::Relaxed);
-            if let Some(sent) = signal::sent_at(&payload) {
-                let latency = shared.clock.elapsed().saturating_sub(sent);
-                if let Ok(mut histogram) = shared.latency.lock() {
-                    histogram.saturating_record(latency.as_micros() as u64);
-                }
-            }
-        }
+    }
+}
+
+fn note(histogram: &Mutex<Histogram<u64>>, time: Duration) {
+    if let Ok(mut histogram) = histogram.lock() {
+        histogram.saturating_record(time.as_micros() as u64);
     }
 }

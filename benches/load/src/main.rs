@@ -34,6 +34,12 @@ struct Args {
     /// Players, spread evenly over the streams.
     #[arg(long, default_value_t = 100)]
     players: usize,
+    /// Players beside them that join the first stream, read one picture and then nothing more.
+    #[arg(long, default_value_t = 0)]
+    stuck: usize,
+    /// Players beside them that wait for a stream nobody publishes; what each costs in memory is reported.
+    #[arg(long, default_value_t = 0)]
+    idle: usize,
     /// Bits per second of each stream.
     #[arg(long, default_value_t = 1_000_000)]
     bitrate: u64,
@@ -60,7 +66,7 @@ struct Args {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let limit = rlimit::increase_nofile_limit(u64::MAX).context("cannot raise the limit of open files")?;
-    let needed = 2 * (args.players + args.publishers) as u64 + 64;
+    let needed = 2 * (args.players + args.publishers + args.stuck + args.idle) as u64 + 64;
     anyhow::ensure!(
         limit >= needed,
         "{needed} open files are needed, the system allows {limit}"
@@ -76,6 +82,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let load = Load {
         publishers: args.publishers,
         players: args.players,
+        stuck: args.stuck,
+        idle: args.idle,
         bitrate: args.bitrate,
         measured: Duration::from_secs(args.seconds),
     };

@@ -30,6 +30,8 @@ impl fmt::Display for Report {
             players,
             bitrate,
             measured,
+            stuck,
+            idle,
         } = self.load;
         let rounds = self.rows.first().map_or(0, |(_, rounds)| rounds.len());
         let mbits = bitrate as f64 / 1e6;
@@ -38,11 +40,17 @@ impl fmt::Display for Report {
             f,
             "{publishers} publishers, {players} players, {mbits} Mb/s a stream; medians of {rounds} × {seconds} s\n"
         )?;
+        if stuck + idle > 0 {
+            writeln!(
+                f,
+                "beside them {stuck} players that stop reading and {idle} that wait for a stream\n"
+            )?;
+        }
         writeln!(
             f,
-            "| server | CPU-s | delivered GB | CPU-s per GB | latency p50 ms | p99 ms | max ms | RSS MiB | late players |"
+            "| server | CPU-s | delivered GB | CPU-s per GB | latency p50 ms | p99 ms | max ms | join p50 ms | join max ms | RSS MiB | KiB per idle player | late players |"
         )?;
-        writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|---|---|---|---|")?;
         for (server, rounds) in &self.rows {
             let cpu = median(rounds, |round| round.cpu.as_secs_f64());
             let gigabytes = median(rounds, |round| round.delivered as f64 / 1e9);
@@ -58,10 +66,13 @@ impl fmt::Display for Report {
             let p99 = millis(|round| round.latency_p99);
             let max = millis(|round| round.latency_max);
             let resident = median(rounds, |round| round.resident as f64 / f64::from(1 << 20));
+            let join = millis(|round| round.join_p50);
+            let join_max = millis(|round| round.join_max);
+            let per_idle = median(rounds, |round| round.per_idle_player as f64 / 1024.0);
             let stalled = median(rounds, |round| round.stalled as f64);
             writeln!(
                 f,
-                "| {server} | {cpu:.2} | {gigabytes:.3} | {per_gigabyte} | {p50:.1} | {p99:.1} | {max:.1} | {resident:.1} | {stalled:.0} |"
+                "| {server} | {cpu:.2} | {gigabytes:.3} | {per_gigabyte} | {p50:.1} | {p99:.1} | {max:.1} | {join:.1} | {join_max:.1} | {resident:.1} | {per_idle:.1} | {stalled:.0} |"
             )?;
         }
         Ok(())

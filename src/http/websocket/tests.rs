@@ -252,6 +252,7 @@ async fn a_viewer_that_stops_reading_is_given_up() {
         peer: None,
         software: String::new(),
         from_cache: true,
+        wait_for_key_frame: true,
     };
     let feed = Feed::new(hub.subscribe(&key(), interest), Default::default(), Duration::ZERO);
     let (server, client) = tokio::io::duplex(1000);

@@ -41,6 +41,7 @@ impl Stream {
             peer: None,
             software: String::new(),
             from_cache: true,
+            wait_for_key_frame: true,
         };
         Feed::new(self.hub.subscribe(&self.key, interest), variant, patience)
     }

@@ -4,7 +4,7 @@ mod reader;
 mod writer;
 
 pub use reader::{ChunkError, ChunkReader};
-pub use writer::{ChunkWriter, shared_form};
+pub use writer::{ChunkWriter, interleaved_form, shared_form};
 
 use bytes::Bytes;
 

@@ -113,11 +113,40 @@ pub fn shared_form(
     payload: &[u8],
     chunk_size: u32,
 ) -> Bytes {
+    form(kind.chunk_stream(), kind, stream, timestamp, payload, chunk_size)
+}
+
+/// As [`shared_form`], on the chunk stream of the pictures, whatever it carries.
+pub fn interleaved_form(
+    kind: MediaType,
+    stream: MessageStreamId,
+    timestamp: RtmpTime,
+    payload: &[u8],
+    chunk_size: u32,
+) -> Bytes {
+    form(
+        MediaType::Video.chunk_stream(),
+        kind,
+        stream,
+        timestamp,
+        payload,
+        chunk_size,
+    )
+}
+
+fn form(
+    chunk_stream: ChunkStreamId,
+    kind: MediaType,
+    stream: MessageStreamId,
+    timestamp: RtmpTime,
+    payload: &[u8],
+    chunk_size: u32,
+) -> Bytes {
     let chunk_size = chunk_size.max(1) as usize;
     let chunks = payload.len() / chunk_size + 1;
     let mut out = BytesMut::with_capacity(payload.len() + 16 + chunks * 5);
     let message = RawMessage {
-        chunk_stream: kind.chunk_stream(),
+        chunk_stream,
         timestamp,
         type_id: kind.type_id(),
         stream,

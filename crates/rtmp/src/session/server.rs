@@ -464,6 +464,18 @@ impl ServerSession {
         self.on_status(stream, "status", "NetStream.Play.PublishNotify", &text);
     }
 
+    /// Ends a player's playing in the words of a play command, until [`restart_play`](Self::restart_play).
+    pub fn pause_play(&mut self, stream: MessageStreamId, reason: &str) {
+        self.link.event(user_event::STREAM_EOF, &[stream.0]);
+        self.on_status(stream, "status", "NetStream.Play.Stop", reason);
+    }
+
+    /// Begins it anew.
+    pub fn restart_play(&mut self, stream: MessageStreamId) {
+        self.link.event(user_event::STREAM_BEGIN, &[stream.0]);
+        self.on_status(stream, "status", "NetStream.Play.Start", "Playing.");
+    }
+
     /// Ends a play.
     pub fn stop_play(&mut self, stream: MessageStreamId, reason: &str) {
         self.streams.insert(stream, State::Idle);

@@ -32,7 +32,7 @@ fn push_and_read(bencher: Bencher<'_, '_>, subscribers: usize) {
     let hub = Hub::new(Limits::default());
     let key = StreamKey::new("live", "bench").expect("a legal name");
     let origin = Origin::Rtmp {
-        peer: ([127, 0, 0, 1], 1).into(),
+        peer: Some(([127, 0, 0, 1], 1).into()),
         software: String::new(),
     };
     let publication = hub.claim(key.clone(), origin).expect("a free name");

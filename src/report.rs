@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Problem},
     pipeline::{
         self, StartError,
         library::{Entry, Library, UnknownTemplate},
         plan::Plan,
     },
+    rtmp,
 };
 
 /// What a check found.
@@ -46,6 +47,12 @@ pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> Result<Re
     }
     if let Err(found) = Plan::new(config, &library)
         && let ConfigError::Invalid(found) = config.invalid(found)
+    {
+        problems.extend(found);
+    }
+    if !config.rtmp.tls_listen.is_empty()
+        && let Err(error) = rtmp::Certificates::load(&config.tls.certificates)
+        && let ConfigError::Invalid(found) = config.invalid(vec![Problem::of("tls.certificates", &error)])
     {
         problems.extend(found);
     }

@@ -76,7 +76,8 @@ impl Signals {
 /// A running server.
 struct Server {
     stages: Stages,
-    rtmp: Vec<SocketAddr>,
+    /// URLs.
+    rtmp: Vec<String>,
     http: Vec<SocketAddr>,
 }
 
@@ -116,7 +117,16 @@ impl Server {
         // All addresses are bound before any is served, so that a server which cannot listen does nothing at all.
         let mut rtmp_listeners = Vec::new();
         for address in &config.rtmp.listen {
-            rtmp_listeners.push(rtmp::Listener::bind(*address).await?);
+            rtmp_listeners.push(rtmp::Listener::bind(address)?);
+        }
+        if !config.rtmp.tls_listen.is_empty() {
+            let certificates = rtmp::Certificates::load(&config.tls.certificates)?;
+            for address in &config.rtmp.tls_listen {
+                rtmp_listeners.push(rtmp::Listener::bind(address)?.with_tls(&certificates)?);
+            }
+            let hangup = signal(SignalKind::hangup()).map_err(ServerError::Signals)?;
+            let keep_fresh = certificates.keep_fresh(hangup, stages.connections.stop.clone());
+            stages.connections.tasks.spawn(keep_fresh);
         }
         let mut http_listeners = Vec::new();
         let mut http_addresses = Vec::new();
@@ -126,12 +136,17 @@ impl Server {
             http_addresses.push(listener.local_addr().map_err(failed)?);
             http_listeners.push(listener);
         }
-        let rtmp_addresses: Vec<_> = rtmp_listeners.iter().map(rtmp::Listener::address).collect();
+        let rtmp_urls = rtmp_listeners.iter().map(rtmp::Listener::url).collect();
 
         let mut site = http::Site::new(hub.clone(), store.clone());
-        site.rtmp_port = rtmp_addresses.first().map(SocketAddr::port);
+        // The plain listeners come first, and the page writes rtmp://.
+        let plain = rtmp_listeners.iter().take(config.rtmp.listen.len());
+        let mut plain = plain.filter_map(|listener| listener.address().tcp());
+        site.rtmp_port = plain.next().map(|address| address.port());
         let viewing: BTreeMap<_, _> = apps.iter().map(|(name, app)| (name.clone(), viewing(app))).collect();
         site.apps = Box::new(move |app| viewing.get(app).copied());
+        let vhosts = config::Vhosts::new(&config);
+        site.vhosts = vhosts.clone();
         let roster = Roster::default();
         let asked = roster.clone();
         site.pipelines = Box::new(move || asked.list().into_iter().map(status).collect());
@@ -161,6 +176,8 @@ impl Server {
         let context = Arc::new(rtmp::Context {
             hub,
             apps,
+            vhosts,
+            clients: rtmp::Clients::default(),
             settings: rtmp::Settings::from(&config.rtmp),
             cores: cores.clone(),
             fan: rtmp::FanOut::new(
@@ -177,15 +194,15 @@ impl Server {
         }
         Ok(Self {
             stages,
-            rtmp: rtmp_addresses,
+            rtmp: rtmp_urls,
             http: http_addresses,
         })
     }
 
     /// One line a listener, for people and for programs that start the server on free ports.
     fn announce(&self) {
-        for address in &self.rtmp {
-            println!("rtmp listening on rtmp://{address}");
+        for url in &self.rtmp {
+            println!("rtmp listening on {url}");
         }
         for address in &self.http {
             println!("http listening on http://{address}");
@@ -271,6 +288,9 @@ pub enum ServerError {
     /// An RTMP address cannot be listened on.
     #[error(transparent)]
     Rtmp(#[from] rtmp::BindError),
+    /// Certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] rtmp::TlsError),
     /// An HTTP address cannot be listened on.
     #[error("cannot listen on {address}")]
     Http {

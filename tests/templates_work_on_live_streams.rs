@@ -62,7 +62,7 @@ impl Mill {
 
     fn publish(&self, key: &str) -> Door {
         let origin = Origin::Rtmp {
-            peer: "127.0.0.1:1".parse().unwrap(),
+            peer: Some("127.0.0.1:1".parse().unwrap()),
             software: "test".to_owned(),
         };
         Door::new(self.services.hub.claim(StreamKey::parse(key).unwrap(), origin).unwrap())

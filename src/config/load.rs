@@ -11,13 +11,19 @@ use std::{
 
 use ::config::{Environment, File, FileFormat};
 
-use super::{App, Config, PipelineUse};
+use super::{App, Config, PipelineUse, vhosts};
 use crate::hub::StreamKey;
 
 const ENVIRONMENT_PREFIX: &str = "STREAMMILL";
 
 /// Lists in the environment are comma-separated.
-const LIST_KEYS: &[&str] = &["rtmp.listen", "http.listen", "templates.paths"];
+const LIST_KEYS: &[&str] = &[
+    "rtmp.listen",
+    "rtmp.tls_listen",
+    "rtmp.proxy_protocol_from",
+    "http.listen",
+    "templates.paths",
+];
 
 /// Loads the configuration. Without files the built-in application `live`, with HLS, is there.
 ///
@@ -56,7 +62,11 @@ pub fn load(files: &[PathBuf], environment: BTreeMap<String, String>) -> Result<
         config.apps.insert("live".to_owned(), built_in_app());
     }
     config.files = files.to_vec();
-    let problems = contradictions(&config);
+    let mut problems = misnamed(&config);
+    if problems.is_empty() {
+        vhosts::flatten(&mut config);
+        problems = contradictions(&config);
+    }
     match problems.is_empty() {
         true => Ok(config),
         false => Err(config.invalid(problems)),
@@ -66,6 +76,9 @@ pub fn load(files: &[PathBuf], environment: BTreeMap<String, String>) -> Result<
 impl Config {
     /// An error with the file and the line of each problem whose key stands in a file.
     pub fn invalid(&self, mut problems: Vec<Problem>) -> ConfigError {
+        for problem in &mut problems {
+            problem.key = problem.key.take().map(|key| self.key_as_written(key));
+        }
         for problem in problems.iter_mut().filter(|problem| problem.place.is_none()) {
             // What a later file says overrides an earlier one.
             problem.place = problem.key.as_ref().and_then(|key| {
@@ -77,6 +90,18 @@ impl Config {
         }
         ConfigError::Invalid(problems)
     }
+
+    /// Names an application of a host where it stands: below its host.
+    fn key_as_written(&self, key: String) -> String {
+        let hosts = self.vhosts.iter();
+        let mut apps = hosts.flat_map(|(host, vhost)| vhost.apps.keys().map(move |app| (host, app)));
+        let written = apps.find_map(|(host, app)| {
+            let full = vhosts::full_name(app, host);
+            let rest = key.strip_prefix("apps.")?.strip_prefix(&full)?;
+            (rest.is_empty() || rest.starts_with('.')).then(|| format!("vhosts.\"{host}\".apps.{app}{rest}"))
+        });
+        written.unwrap_or(key)
+    }
 }
 
 /// The line of the last part of a dotted key that stands in the text.
@@ -84,7 +109,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     let table = toml::de::DeTable::parse(text).ok()?;
     let mut start = None;
     let mut values = table.get_ref();
-    for part in key.split('.') {
+    for part in key_parts(key) {
         let Some((name, value)) = values.iter().find(|(name, _)| name.get_ref() == part) else {
             break;
         };
@@ -97,6 +122,16 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     Some(1 + text.get(..start?)?.matches('\n').count())
 }
 
+/// The parts of a dotted key. A part in quotes may hold dots.
+fn key_parts(key: &str) -> Vec<&str> {
+    let quoted = key.split('"').enumerate();
+    let parts = quoted.flat_map(|(index, piece)| match index % 2 {
+        1 => vec![piece],
+        _ => piece.split('.').collect(),
+    });
+    parts.filter(|part| !part.is_empty()).collect()
+}
+
 fn built_in_app() -> App {
     App {
         pipelines: Some(vec![PipelineUse {
@@ -106,6 +141,30 @@ fn built_in_app() -> App {
         }]),
         ..App::default()
     }
+}
+
+/// Names that hosts and applications cannot have.
+fn misnamed(config: &Config) -> Vec<Problem> {
+    let key_of_host = |host: &str| format!("vhosts.\"{host}\"");
+    let hosts = config.vhosts.iter();
+    let hosts_apps = hosts.flat_map(|(host, vhost)| {
+        let keys = vhost.apps.keys();
+        keys.map(move |app| (format!("{}.apps.{app}", key_of_host(host)), vhosts::check_app(app)))
+    });
+    let hosts = config.vhosts.keys();
+    let hosts = hosts.map(|host| (key_of_host(host), vhosts::check_host(host)));
+    let apps = config.apps.keys();
+    let apps = apps.map(|app| (format!("apps.{app}"), vhosts::check_app(app)));
+    let checked = hosts.chain(apps).chain(hosts_apps);
+    let problems = checked.filter_map(|(key, checked)| {
+        Some(Problem {
+            place: None,
+            key: Some(key),
+            message: checked.err()?,
+            hint: None,
+        })
+    });
+    problems.collect()
 }
 
 /// What each key allows but the whole does not.
@@ -125,6 +184,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
             config.rtmp.chunk_size
         );
         problem("rtmp.chunk_size".to_owned(), message);
+    }
+    if !config.rtmp.tls_listen.is_empty() && config.tls.certificates.is_empty() {
+        let message = "RTMPS needs a certificate; name one in tls.certificates".to_owned();
+        problem("rtmp.tls_listen".to_owned(), message);
     }
     for name in config.apps.keys() {
         if let Err(error) = StreamKey::new(name, "name") {
@@ -211,6 +274,18 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// What is wrong with the value of a key, with the causes of it.
+    pub fn of(key: &str, error: &dyn std::error::Error) -> Self {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        let message: Vec<_> = causes.map(ToString::to_string).collect();
+        Self {
+            place: None,
+            key: Some(key.to_owned()),
+            message: message.join(": "),
+            hint: None,
+        }
+    }
+
     pub(crate) fn of_file(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let line = error
             .span()
@@ -307,6 +382,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::config::ListenAddress;
 
     fn load_text(text: &str) -> Result<Config, String> {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
@@ -328,7 +404,8 @@ mod tests {
     fn without_a_file_the_app_live_is_open_on_loopback() {
         let config = load(&[], BTreeMap::new()).unwrap();
         assert_eq!(config.apps.keys().collect::<Vec<_>>(), ["live"]);
-        assert!(config.rtmp.listen.iter().all(|address| address.ip().is_loopback()));
+        let loopback = |address: &ListenAddress| address.tcp().is_some_and(|address| address.ip().is_loopback());
+        assert!(config.rtmp.listen.iter().all(loopback));
     }
 
     #[test]
@@ -356,6 +433,33 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("did you mean 'small'?"), "{error}");
+    }
+
+    #[test]
+    fn the_apps_of_a_host_are_among_all_apps_and_their_mistakes_are_found_below_the_host() {
+        let config = load_text("[apps.live]\n[vhosts.'a.example.com'.apps.live]\ngop_cache = false\n").unwrap();
+        assert!(!config.apps["live@a.example.com"].gop_cache());
+        assert!(config.apps["live"].gop_cache());
+
+        let error = load_text(
+            "[apps.live]\n[vhosts.'a.example.com'.apps.live]\n\n\
+             pipelines = [{ template = \"transcode\", publish_to = \"{app}/{name}\" }]\n",
+        );
+        let error = error.unwrap_err();
+        assert!(
+            error.starts_with("FILE:4: vhosts.\"a.example.com\".apps.live.pipelines: template"),
+            "{error}"
+        );
+        let error = load_text("[apps.live]\n[vhosts.'A.example.com'.apps.live]\n").unwrap_err();
+        assert!(error.starts_with("FILE:2: vhosts.\"A.example.com\": "), "{error}");
+        let error = load_text("[apps.'live@a.example.com']\n").unwrap_err();
+        assert!(error.contains("[vhosts]"), "{error}");
+    }
+
+    #[test]
+    fn rtmps_without_a_certificate_is_a_contradiction() {
+        let error = load_text("[rtmp]\ntls_listen = [\"127.0.0.1:0\"]\n").unwrap_err();
+        assert!(error.starts_with("FILE:2: rtmp.tls_listen: "), "{error}");
     }
 
     #[test]

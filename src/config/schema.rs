@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Seconds, Size};
+use super::{ListenAddress, Seconds, Size};
 use crate::hub::{KeyError, StreamKey};
 
 /// The whole configuration.
@@ -15,6 +16,8 @@ pub struct Config {
     pub rtmp: Rtmp,
     /// The HTTP server.
     pub http: Http,
+    /// Certificates.
+    pub tls: Tls,
     /// Where templates are found.
     pub templates: Templates,
     /// HLS packaging.
@@ -25,6 +28,8 @@ pub struct Config {
     pub defaults: App,
     /// The applications. Clients that ask for another one are refused.
     pub apps: BTreeMap<String, App>,
+    /// Hosts with applications of their own, by name or `*.DOMAIN`. Loading adds their applications to `apps`.
+    pub vhosts: BTreeMap<String, Vhost>,
     /// Pipelines without an input that run while the server does.
     pub sources: BTreeMap<String, Source>,
     /// The files it was read from.
@@ -36,8 +41,13 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rtmp {
-    /// Addresses to listen on.
-    pub listen: Vec<SocketAddr>,
+    /// Where to listen. `[::]` is for IPv6 alone, so it can stand beside `0.0.0.0`.
+    pub listen: Vec<ListenAddress>,
+    /// Where to listen for RTMPS, with the certificates of `[tls]`.
+    pub tls_listen: Vec<ListenAddress>,
+    /// Networks of load balancers. A connection from there begins with a PROXY header, which is believed; from elsewhere
+    /// none is looked for.
+    pub proxy_protocol_from: Vec<IpNet>,
     /// Chunk size of what is sent, bytes.
     pub chunk_size: Size,
     /// Largest message that is accepted, bytes.
@@ -52,6 +62,8 @@ pub struct Rtmp {
     pub ping_timeout: Seconds,
     /// Most connections at a time.
     pub max_connections: usize,
+    /// Most connections of one client at a time: of an IPv4 address, or an IPv6 network of 64 bits. 0 is no limit.
+    pub max_connections_per_address: usize,
     /// How far a player may fall behind before video is skipped to a newer key frame.
     pub max_lag: Seconds,
     /// Most bytes that one stream holds for its players.
@@ -61,7 +73,9 @@ pub struct Rtmp {
 impl Default for Rtmp {
     fn default() -> Self {
         Self {
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 1935))],
+            listen: vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 1935)))],
+            tls_listen: Vec::new(),
+            proxy_protocol_from: Vec::new(),
             chunk_size: Size(4096),
             max_message: Size(16 << 20),
             ack_window: Size(5_000_000),
@@ -69,10 +83,37 @@ impl Default for Rtmp {
             ping: Seconds::new(30),
             ping_timeout: Seconds::new(30),
             max_connections: 10_000,
+            max_connections_per_address: 0,
             max_lag: Seconds::new(10),
             max_buffer: Size(32 << 20),
         }
     }
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Certificates, each for the names that stand in it. The first is for clients that ask for another name, or none.
+    pub certificates: Vec<Certificate>,
+}
+
+/// A certificate with its key, in PEM. The files are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// The certificate, followed by those that lead to a known authority.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// `[vhosts."HOST"]`: a host with applications of its own.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vhost {
+    /// Its applications. Everywhere but in the host's own URLs, `NAME` is called `NAME@HOST`.
+    pub apps: BTreeMap<String, App>,
 }
 
 /// `[http]`
@@ -191,6 +232,9 @@ pub struct App {
     /// each at once, whatever that costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merge_writes: Option<Seconds>,
+    /// Most RTMP connections to the app at a time. 0 is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<usize>,
 }
 
 impl App {
@@ -212,6 +256,7 @@ impl App {
             play_restart: self.play_restart.or(defaults.play_restart),
             metadata: self.metadata.or(defaults.metadata),
             merge_writes: self.merge_writes.or(defaults.merge_writes),
+            max_connections: self.max_connections.or(defaults.max_connections),
         }
     }
 
@@ -234,6 +279,11 @@ impl App {
     pub fn merge_writes(&self) -> std::time::Duration {
         self.merge_writes
             .map_or(std::time::Duration::from_millis(85), |longest| longest.0)
+    }
+
+    /// See [`App::max_connections`]; no limit is the largest number.
+    pub fn max_connections(&self) -> usize {
+        self.max_connections.filter(|limit| *limit > 0).unwrap_or(usize::MAX)
     }
 
     /// See [`App::gop_cache`].

@@ -337,7 +337,7 @@ impl From<&Origin> for Publisher {
         match origin {
             Origin::Rtmp { peer, software } => Self {
                 protocol: "rtmp",
-                address: Some(peer.to_string()),
+                address: peer.map(|peer| peer.to_string()),
                 encoder: software.clone(),
             },
             Origin::Pipeline { template, .. } => Self {

@@ -31,14 +31,14 @@ use tracing::debug;
 use warp::{
     Filter,
     filters::path::FullPath,
-    http::{HeaderMap, Method, StatusCode, Version, header},
+    http::{HeaderMap, Method, StatusCode, Version, header, uri::Authority},
     reply::Response,
 };
 
 pub use api::PipelineStatus;
 pub use connection::Stop;
 
-use crate::{hub::Hub, output};
+use crate::{config::Vhosts, hub::Hub, output};
 use audience::{Audience, Viewer};
 use connection::Slot;
 use meter::Meter;
@@ -57,6 +57,8 @@ pub struct Site {
     pub pipelines: Box<dyn Fn() -> Vec<PipelineStatus> + Send + Sync>,
     /// What an application gives its viewers; `None` if there is no such application.
     pub apps: Box<Apps>,
+    /// Which application a name means at the host that is asked.
+    pub vhosts: Vhosts,
     /// The port of the first RTMP listener, for the addresses that the page shows.
     pub rtmp_port: Option<u16>,
     statistics: Statistics,
@@ -101,6 +103,7 @@ impl Site {
             hls,
             pipelines: Box::new(Vec::new),
             apps: Box::new(|_| Some(App::default())),
+            vhosts: Vhosts::default(),
             rtmp_port: None,
             statistics: Statistics {
                 started: Instant::now(),
@@ -157,17 +160,19 @@ fn answers(
 ) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static {
     warp::method()
         .and(warp::path::full())
+        .and(warp::host::optional().or(warp::any().map(|| None)).unify())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
         .and(warp::ext::optional::<Version>())
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::ext::optional::<Protocol>())
         .and(warp::ext::get::<Arc<Slot>>())
-        .then(move |method, path: FullPath, query, headers, version, upgrade, protocol, slot| {
+        .then(move |method, path: FullPath, host, query, headers, version, upgrade, protocol, slot| {
             let (site, stop) = (site.clone(), stop.clone());
             async move {
                 let request = Request {
                     method,
+                    host,
                     query,
                     headers,
                     version,
@@ -189,6 +194,8 @@ fn answers(
 
 struct Request {
     method: Method,
+    /// The host that is asked, with its port.
+    host: Option<Authority>,
     query: String,
     headers: HeaderMap,
     version: Option<Version>,
@@ -209,7 +216,8 @@ impl Request {
             Method::OPTIONS => return reply::preflight(),
             _ => return reply::method_not_allowed(&self.method),
         }
-        let route = match Route::parse(path) {
+        let host = self.host.as_ref().map(Authority::as_str);
+        let route = match Route::parse(path).and_then(|route| route.at(host, &site.vhosts)) {
             Ok(route) => route,
             Err(error @ RouteError::Unknown) => return reply::failure(StatusCode::NOT_FOUND, &error.to_string()),
             Err(error) => return reply::failure(StatusCode::BAD_REQUEST, &error.to_string()),

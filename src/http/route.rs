@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use crate::{hub::StreamKey, output::hls};
+use crate::{config::Vhosts, hub::StreamKey, output::hls};
 
 /// What can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,20 @@ impl Route {
             [app, name @ .., file] => Self::of_stream(app, name, file),
             _ => Err(RouteError::Unknown),
         }
+    }
+
+    /// The same at a host with applications of its own. What is asked of the API goes by full names at every host.
+    pub(super) fn at(self, host: Option<&str>, vhosts: &Vhosts) -> Result<Self, RouteError> {
+        let at_host = |key: StreamKey| {
+            let app = vhosts.full_name(host, key.app());
+            StreamKey::new(&app, key.name()).map_err(|_| RouteError::Unknown)
+        };
+        Ok(match self {
+            Self::Flv(key) => Self::Flv(at_host(key)?),
+            Self::Multivariant(key, folder) => Self::Multivariant(at_host(key)?, folder),
+            Self::HlsFile(key, resource) => Self::HlsFile(at_host(key)?, resource),
+            other => other,
+        })
     }
 
     /// What belongs to a stream. A stream's name may hold slashes, so it is the last part that decides.

@@ -4,7 +4,7 @@
 //! empty marker elements are nginx-rtmp's. Elements that only nginx could fill are left out, and names keep their
 //! characters where nginx-rtmp blanks all but ASCII.
 
-use std::{collections::BTreeMap, io};
+use std::{collections::BTreeMap, io, net::SocketAddr};
 
 use quick_xml::{
     Writer,
@@ -13,7 +13,7 @@ use quick_xml::{
 use streammill_media::{AudioFormat, Codec, Format, Track, VideoFormat};
 
 use super::{Site, api, meter::Rates};
-use crate::hub::{LiveSnapshot, Origin, StreamSnapshot, SubscriberSnapshot};
+use crate::hub::{LiveSnapshot, Origin, Protocol, StreamSnapshot, SubscriberSnapshot};
 
 type Xml = Writer<Vec<u8>>;
 
@@ -116,7 +116,7 @@ fn publisher(xml: &mut Xml, live: &LiveSnapshot) -> io::Result<()> {
         text(xml, "id", live.id.0)?;
         match &live.origin {
             Origin::Rtmp { peer, software } => {
-                text(xml, "address", peer.ip())?;
+                address(xml, *peer)?;
                 text(xml, "time", live.uptime.as_millis())?;
                 text(xml, "flashver", software)?;
             }
@@ -136,12 +136,20 @@ fn publisher(xml: &mut Xml, live: &LiveSnapshot) -> io::Result<()> {
     Ok(())
 }
 
+/// A client's address; one that came by a socket file has none.
+fn address(xml: &mut Xml, peer: Option<SocketAddr>) -> io::Result<()> {
+    match peer {
+        Some(peer) => text(xml, "address", peer.ip()),
+        None => text(xml, "address", "unix:"),
+    }
+}
+
 fn player(xml: &mut Xml, subscriber: &SubscriberSnapshot, live: Option<&LiveSnapshot>) -> io::Result<()> {
     xml.create_element("client").write_inner_content(|xml| {
         text(xml, "id", subscriber.id.0)?;
-        match subscriber.interest.peer {
-            Some(peer) => text(xml, "address", peer.ip())?,
-            None => text(xml, "address", "pipeline")?,
+        match subscriber.interest.protocol {
+            Protocol::Pipeline => text(xml, "address", "pipeline")?,
+            _ => address(xml, subscriber.interest.peer)?,
         }
         text(xml, "time", subscriber.uptime.as_millis())?;
         text(xml, "flashver", &subscriber.interest.software)?;

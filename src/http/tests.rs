@@ -72,7 +72,7 @@ impl Running {
 
     fn publish_as(&self, key: StreamKey) -> Publication {
         let origin = Origin::Rtmp {
-            peer: "192.0.2.1:50000".parse().unwrap(),
+            peer: Some("192.0.2.1:50000".parse().unwrap()),
             software: "an encoder <script>alert(1)</script>\u{0}".to_owned(),
         };
         let publication = self.hub.claim(key, origin).unwrap();

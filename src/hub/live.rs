@@ -43,8 +43,8 @@ impl Default for Limits {
 pub enum Origin {
     /// A client over RTMP.
     Rtmp {
-        /// Its address.
-        peer: SocketAddr,
+        /// Its address, unless it came by a socket file.
+        peer: Option<SocketAddr>,
         /// What it calls itself (`flashVer`, `encoder`).
         software: String,
     },

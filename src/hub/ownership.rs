@@ -90,7 +90,7 @@ mod tests {
 
     fn client() -> Origin {
         Origin::Rtmp {
-            peer: ([127, 0, 0, 1], 1).into(),
+            peer: Some(([127, 0, 0, 1], 1).into()),
             software: String::new(),
         }
     }

@@ -107,10 +107,10 @@ impl LiveSnapshot {
         }
     }
 
-    /// The client's address, if a client publishes.
+    /// The client's address, if a client publishes that has one.
     pub fn peer(&self) -> Option<SocketAddr> {
         match self.origin {
-            Origin::Rtmp { peer, .. } => Some(peer),
+            Origin::Rtmp { peer, .. } => peer,
             Origin::Pipeline { .. } => None,
         }
     }

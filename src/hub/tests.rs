@@ -16,7 +16,7 @@ fn key(name: &str) -> StreamKey {
 
 fn publisher() -> Origin {
     Origin::Rtmp {
-        peer: ([127, 0, 0, 1], 1).into(),
+        peer: Some(([127, 0, 0, 1], 1).into()),
         software: "test".to_owned(),
     }
 }

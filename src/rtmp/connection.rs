@@ -15,13 +15,18 @@ use tracing::{debug, info, warn};
 
 use super::{
     Context,
+    limits::Slot,
     line::Line,
     metadata, patience,
     play::Play,
     publish::Publish,
     socket::{Reader, Writer},
+    vhost::host_of,
 };
-use crate::hub::{DoorError, Packet};
+use crate::{
+    config::App,
+    hub::{DoorError, Packet},
+};
 
 /// Bytes read at a time, by all connections of a thread into one buffer: tens of milliseconds of a fast publisher.
 const READ_BYTES: usize = 64 * 1024;
@@ -43,7 +48,8 @@ thread_local! {
 pub(super) struct Connection {
     reader: Reader,
     line: Arc<Line>,
-    peer: SocketAddr,
+    peer: Option<SocketAddr>,
+    refusal: Option<&'static str>,
     context: Arc<Context>,
     session: ServerSession,
     client: Option<Client>,
@@ -58,10 +64,18 @@ pub(super) struct Connection {
 struct Client {
     app: String,
     software: String,
+    _place: Slot<String>,
 }
 
 impl Connection {
-    pub(super) fn new(reader: Reader, writer: Writer, peer: SocketAddr, context: Arc<Context>) -> Self {
+    /// With a `refusal` it serves only to tell the client, when it connects, why it cannot stay.
+    pub(super) fn new(
+        reader: Reader,
+        writer: Writer,
+        peer: Option<SocketAddr>,
+        refusal: Option<&'static str>,
+        context: Arc<Context>,
+    ) -> Self {
         let settings = &context.settings;
         let config = ServerConfig {
             chunk_size: settings.chunk_size,
@@ -76,6 +90,7 @@ impl Connection {
             reader,
             line: Arc::new(Line::new(writer, settings.chunk_size)),
             peer,
+            refusal,
             session: ServerSession::new(config, rand::random()),
             context,
             client: None,
@@ -328,19 +343,33 @@ impl Connection {
         // Flash-era clients write the default instance out (`live/_definst_`).
         let app = request.app.trim_end_matches('/');
         let app = app.strip_suffix("/_definst_").unwrap_or(app);
-        if !self.context.apps.contains_key(app) {
-            info!(app, "client refused: there is no such application");
-            let description = format!("There is no application '{app}' on this server.");
-            let rejection = Rejection::new("NetConnection.Connect.InvalidApp", &description);
-            self.session.reject_connect(&rejection);
-            return Err(End::Refused);
+        if let Some(reason) = self.refusal {
+            return self.refuse("NetConnection.Connect.Rejected", reason);
         }
+        let host = request.tc_url.as_deref().and_then(host_of);
+        let Some(name) = self.context.vhosts.resolve(host, app).map(str::to_owned) else {
+            let description = format!("There is no application '{app}' on this server.");
+            return self.refuse("NetConnection.Connect.InvalidApp", &description);
+        };
+        let limit = self.context.apps.get(&name).map_or(usize::MAX, App::max_connections);
+        let Some(place) = self.context.clients.apps.take(name.clone(), limit) else {
+            let description = format!("The application '{app}' has no room for another connection.");
+            return self.refuse("NetConnection.Connect.Rejected", &description);
+        };
         self.client = Some(Client {
-            app: app.to_owned(),
+            app: name,
             software: request.flash_ver.unwrap_or_default(),
+            _place: place,
         });
         self.session.accept_connect();
         Ok(())
+    }
+
+    /// Says why, and ends.
+    fn refuse(&mut self, code: &'static str, reason: &str) -> Result<(), End> {
+        info!(reason, "client refused");
+        self.session.reject_connect(&Rejection::new(code, reason));
+        Err(End::Refused)
     }
 
     fn admit<T>(&self, admit: impl FnOnce(&Self, &Client) -> Result<T, Rejection>) -> Result<T, Rejection> {

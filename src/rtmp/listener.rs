@@ -1,17 +1,19 @@
-//! Listening: accepts connections, bounds their number, gives each a task and a span.
+//! Listening: accepts connections, bounds their number, gives each a task on a core.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    runtime::Handle,
-    sync::Semaphore,
-    time::sleep,
-};
+use rustls::ServerConfig;
+use tokio::{sync::Semaphore, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument, debug, field, info_span, warn};
+use tracing::{Instrument, field, info_span, warn};
 
-use super::{Context, connection::Connection, socket::split};
+use super::{
+    Context,
+    arrival::{Arrival, Place},
+    bind::{BindError, Bound},
+    tls::{Certificates, TlsError},
+};
+use crate::config::ListenAddress;
 
 /// Pause after a failed accept. Failures come from a lack of file descriptors or memory, which time may heal.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -19,24 +21,40 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A bound socket that is not accepting yet.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+    socket: Bound,
+    address: ListenAddress,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 impl Listener {
-    /// Binds an address; port 0 takes a free one.
-    pub async fn bind(address: SocketAddr) -> Result<Self, BindError> {
-        let bind = async {
-            let socket = TcpListener::bind(address).await?;
-            let address = socket.local_addr()?;
-            Ok(Self { socket, address })
-        };
-        bind.await.map_err(|source| BindError { address, source })
+    /// Binds an address for RTMP; port 0 takes a free one.
+    pub fn bind(address: &ListenAddress) -> Result<Self, BindError> {
+        let (socket, address) = Bound::new(address)?;
+        Ok(Self {
+            socket,
+            address,
+            tls: None,
+        })
+    }
+
+    /// Takes only clients that speak TLS, which makes it RTMPS.
+    pub fn with_tls(self, certificates: &Certificates) -> Result<Self, TlsError> {
+        let tls = Some(Arc::new(certificates.server_config()?));
+        Ok(Self { tls, ..self })
     }
 
     /// The address it is bound to.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// Where clients find it.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "rtmps" } else { "rtmp" };
+        match &self.address {
+            ListenAddress::Tcp(address) => format!("{scheme}://{address}"),
+            ListenAddress::Unix(path) => format!("{scheme}+unix:{}", path.display()),
+        }
     }
 
     /// Accepts until `accepting` is cancelled. Connections go on until `connections` is.
@@ -53,7 +71,7 @@ impl Listener {
                 accepted = self.socket.accept() => accepted,
                 () = accepting.cancelled() => return,
             };
-            let (socket, peer) = match accepted {
+            let (stream, from) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
@@ -61,50 +79,29 @@ impl Listener {
                     continue;
                 }
             };
-            let Ok(slot) = slots.clone().try_acquire_owned() else {
-                warn!(%peer, limit = context.settings.max_connections, "connection refused: rtmp.max_connections is reached");
-                continue;
+            let place = match slots.clone().try_acquire_owned() {
+                Ok(slot) => Some(Place::counted(slot)),
+                Err(_) => context.clients.refuse("The server has no room for another connection."),
             };
-            let span = info_span!("rtmp", %peer, stream = field::Empty);
+            let Some(place) = place else { continue };
             let core = context.cores.next().handle();
-            let socket = match move_to(socket, core) {
-                Ok(socket) => socket,
+            let stream = match stream.move_to(core) {
+                Ok(stream) => stream,
                 Err(error) => {
-                    warn!(%peer, %error, "cannot serve a connection");
+                    warn!(%error, "cannot serve a connection");
                     continue;
                 }
             };
-            set_no_delay(&socket);
-            let (reader, writer) = split(socket);
-            let connection = Connection::new(reader, writer, peer, context.clone());
-            let stop = connections.clone();
-            let task = async move {
-                connection.run(stop).await;
-                drop(slot);
+            let arrival = Arrival {
+                stream,
+                from,
+                place,
+                tls: self.tls.clone(),
+                context: context.clone(),
             };
+            let span = info_span!("rtmp", peer = field::Empty, stream = field::Empty);
+            let task = arrival.run(connections.clone());
             tasks.spawn_on(task.instrument(span), core);
         }
     }
-}
-
-/// Moves a socket to the event loop of the core that will serve it.
-fn move_to(socket: TcpStream, core: &Handle) -> io::Result<TcpStream> {
-    let socket = socket.into_std()?;
-    let _context = core.enter();
-    TcpStream::from_std(socket)
-}
-
-/// Small writes go out at once: what is worth merging has been merged before it comes to the socket.
-fn set_no_delay(socket: &TcpStream) {
-    if let Err(error) = socket.set_nodelay(true) {
-        debug!(%error, "cannot set TCP_NODELAY");
-    }
-}
-
-/// An address that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}")]
-pub struct BindError {
-    address: SocketAddr,
-    source: io::Error,
 }

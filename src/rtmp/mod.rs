@@ -1,33 +1,44 @@
 //! The RTMP front end: sockets and tasks around [`streammill_rtmp`]'s sessions.
 //!
-//! A [`listener`] accepts; each [`connection`] is one task that owns its socket and its session and moves bytes between
+//! A [`listener`] accepts; an [`arrival`] settles whose connection it is and what protects it; each [`connection`] is one task that owns its socket and its session and moves bytes between
 //! them; [`publish`] and [`play`] connect the session's streams with the hub. Players are written to by the tasks of the
 //! [`fan`]-out, past their connections. What the protocol means is decided in the session, who may do what in the hub:
 //! this layer only carries.
 
+mod arrival;
+mod bind;
 mod connection;
 mod cores;
 mod fan;
 mod feed;
+mod limits;
 mod line;
 mod listener;
 mod metadata;
 mod outbox;
 mod patience;
 mod play;
+mod proxy_protocol;
 mod publish;
 mod socket;
+mod tls;
+mod vhost;
 
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use crate::{
     config::{self, App},
     hub::Hub,
 };
 
+pub use bind::BindError;
 pub use cores::Cores;
 pub use fan::FanOut;
-pub use listener::{BindError, Listener};
+pub use limits::Clients;
+pub use listener::Listener;
+pub use tls::{Certificates, TlsError};
 
 /// What every connection is given.
 #[derive(Debug)]
@@ -36,6 +47,10 @@ pub struct Context {
     pub hub: Hub,
     /// The applications by name, each with the defaults filled in.
     pub apps: std::collections::BTreeMap<String, App>,
+    /// Which of them a client means.
+    pub vhosts: config::Vhosts,
+    /// The connections there are.
+    pub clients: Clients,
     /// Limits and times.
     pub settings: Settings,
     /// Where connections run.
@@ -59,8 +74,10 @@ pub struct Settings {
     pub ping: Duration,
     /// Time that a pinged peer has to send anything.
     pub ping_timeout: Duration,
-    /// Most connections at a time.
-    pub max_connections: usize,
+    /// Most connections of one client at a time.
+    pub max_connections_per_address: usize,
+    /// Networks whose connections begin with a PROXY header.
+    pub proxy_protocol_from: Vec<IpNet>,
 }
 
 impl From<&config::Rtmp> for Settings {
@@ -74,7 +91,11 @@ impl From<&config::Rtmp> for Settings {
             timeout: config.timeout.0,
             ping: config.ping.0,
             ping_timeout: config.ping_timeout.0,
-            max_connections: config.max_connections,
+            max_connections_per_address: match config.max_connections_per_address {
+                0 => usize::MAX,
+                limit => limit,
+            },
+            proxy_protocol_from: config.proxy_protocol_from.clone(),
         }
     }
 }

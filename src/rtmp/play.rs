@@ -48,7 +48,7 @@ impl Play {
         context: &Context,
         app: &str,
         request: &PlayRequest,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         software: &str,
     ) -> Result<Self, Rejection> {
         let refuse = |reason: &str| Rejection::new("NetStream.Play.StreamNotFound", reason);
@@ -59,7 +59,7 @@ impl Play {
         }
         let interest = Interest {
             protocol: Protocol::Rtmp,
-            peer: Some(peer),
+            peer,
             software: software.to_owned(),
             from_cache: settings.gop_cache(),
             wait_for_key_frame: settings.wait_for_key_frame.unwrap_or(true),

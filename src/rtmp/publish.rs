@@ -33,7 +33,7 @@ impl Publish {
         context: &Context,
         app: &str,
         request: &PublishRequest,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         software: &str,
     ) -> Result<Self, Rejection> {
         let refuse = |error: &dyn std::fmt::Display| Rejection::new("NetStream.Publish.BadName", &error.to_string());

@@ -17,7 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "server",
         &["shutdown", "hub", "config", "output", "rtmp", "pipeline", "http"],
     ),
-    ("report", &["config", "pipeline"]),
+    ("report", &["config", "pipeline", "rtmp"]),
     ("main", &["config", "pipeline", "report", "server", "telemetry"]),
     ("lib", &[]),
 ];

@@ -67,6 +67,13 @@ fn a_parameter_out_of_bounds_is_named() {
 }
 
 #[test]
+fn a_certificate_that_cannot_be_used_is_named_with_the_cause() {
+    let config = "[rtmp]\ntls_listen = [\"127.0.0.1:0\"]\n[tls]\ncertificates = [{ cert = \"/nowhere/own.pem\", key = \"own.key\" }]\n";
+    let words = ["studio.toml:4", "tls.certificates", "/nowhere/own.pem", "No such file"];
+    assert_refused(config, &words);
+}
+
+#[test]
 fn a_right_configuration_is_accepted() {
     let (output, said) = check("[apps.live]\npipelines = [\"hls\"]\n");
     assert!(output.status.success(), "{said}");

@@ -4,17 +4,21 @@
 //! can see no more than an operator can. Nothing waits for a fixed time: [`poll_until`] asks until the answer is there
 //! or a deadline has passed, and says what it waited for.
 
+mod authority;
 mod browser;
 mod probe;
 mod process;
 mod publish;
+mod relay;
 mod server;
 pub(crate) mod wire;
 
+pub(crate) use authority::Certificate;
 pub(crate) use browser::Browser;
 pub(crate) use probe::{Packet, Probe, assert_decodes, probe};
 pub(crate) use process::{Process, output_of, program};
 pub(crate) use publish::{Publish, clip};
+pub(crate) use relay::{relay_to, relay_to_file};
 pub(crate) use server::{Server, get, media_playlists, streammill};
 
 use std::{

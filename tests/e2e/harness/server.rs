@@ -14,7 +14,7 @@ use super::{Process, poll_until, seconds};
 /// A running `streammill serve` with a folder of its own.
 pub(crate) struct Server {
     process: Process,
-    rtmp: String,
+    rtmp: Vec<String>,
     http: String,
     folder: TempDir,
 }
@@ -22,25 +22,35 @@ pub(crate) struct Server {
 impl Server {
     /// Starts with the applications that `config` describes; `{dir}` in it is the server's own folder.
     pub(crate) fn start(config: &str) -> Self {
+        Self::listening(&["127.0.0.1:0"], config)
+    }
+
+    /// The same, listening for RTMP at `addresses`.
+    pub(crate) fn listening(addresses: &[&str], config: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");
         // Keys with dots, so that `config` can add others of the same tables on its first lines.
-        let listen = "rtmp.listen = [\"127.0.0.1:0\"]\nhttp.listen = [\"127.0.0.1:0\"]";
-        let body = config.replace("{dir}", folder.path().to_str().expect("a path in UTF-8"));
-        fs::write(&file, format!("{listen}\n{body}\n")).expect("the configuration is written");
+        let listen = format!("rtmp.listen = {addresses:?}\nhttp.listen = [\"127.0.0.1:0\"]");
+        let text = format!("{listen}\n{config}\n");
+        let text = text.replace("{dir}", folder.path().to_str().expect("a path in UTF-8"));
+        fs::write(&file, text).expect("the configuration is written");
 
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
         let mut process = Process::start("streammill", command);
         let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
             let log = process.log();
-            let after = |mark: &str| log.iter().find_map(|line| line.strip_prefix(mark)).map(str::to_owned);
-            let addresses = after("rtmp listening on ").zip(after("http listening on "));
+            let after = |mark: &str| -> Vec<String> {
+                let lines = log.iter().filter_map(|line| line.strip_prefix(mark));
+                lines.map(str::to_owned).collect()
+            };
+            // Those for HTTP are said behind all of RTMP.
+            let (rtmp, mut http) = (after("rtmp listening on "), after("http listening on "));
             assert!(
-                addresses.is_some() || process.is_running(),
+                !http.is_empty() || process.is_running(),
                 "the server ended at once: {log:#?}"
             );
-            addresses
+            Some((rtmp, http.pop()?))
         });
         Self {
             process,
@@ -52,12 +62,17 @@ impl Server {
 
     /// `rtmp://…/app/name`.
     pub(crate) fn rtmp(&self, stream: &str) -> String {
-        format!("{}/{stream}", self.rtmp)
+        format!("{}/{stream}", self.rtmp[0])
+    }
+
+    /// `rtmp://…`, `rtmps://…` or `rtmp+unix:…` of every RTMP listener, in the order of the configuration.
+    pub(crate) fn rtmp_listeners(&self) -> &[String] {
+        &self.rtmp
     }
 
     /// `127.0.0.1:port` of the RTMP listener.
     pub(crate) fn rtmp_address(&self) -> &str {
-        self.rtmp.trim_start_matches("rtmp://")
+        self.rtmp[0].trim_start_matches("rtmp://")
     }
 
     /// `127.0.0.1:port` of the HTTP listener.

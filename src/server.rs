@@ -290,7 +290,7 @@ pub enum ServerError {
     Rtmp(#[from] rtmp::BindError),
     /// Certificates cannot be used.
     #[error(transparent)]
-    Tls(#[from] rtmp::TlsError),
+    Tls(#[from] rtmp::CertificateError),
     /// An HTTP address cannot be listened on.
     #[error("cannot listen on {address}")]
     Http {

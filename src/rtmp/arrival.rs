@@ -23,7 +23,8 @@ use super::{
     connection::Connection,
     limits::{Slot, client_of},
     proxy_protocol::{self, Client, Header},
-    socket::{Socket, Stream},
+    socket::Socket,
+    stream::Stream,
 };
 
 /// Bytes of a PROXY header read at a time.

@@ -10,7 +10,7 @@ use std::{
 use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::net::{TcpListener, TcpSocket, UnixListener};
 
-use super::socket::Stream;
+use super::stream::Stream;
 use crate::config::ListenAddress;
 
 /// Connections that may wait to be accepted.

@@ -11,7 +11,7 @@ use super::{
     Context,
     arrival::{Arrival, Place},
     bind::{BindError, Bound},
-    tls::{Certificates, TlsError},
+    certificates::{CertificateError, Certificates},
 };
 use crate::config::ListenAddress;
 
@@ -38,7 +38,7 @@ impl Listener {
     }
 
     /// Takes only clients that speak TLS, which makes it RTMPS.
-    pub fn with_tls(self, certificates: &Certificates) -> Result<Self, TlsError> {
+    pub fn with_tls(self, certificates: &Certificates) -> Result<Self, CertificateError> {
         let tls = Some(Arc::new(certificates.server_config()?));
         Ok(Self { tls, ..self })
     }

@@ -7,6 +7,7 @@
 
 mod arrival;
 mod bind;
+mod certificates;
 mod connection;
 mod cores;
 mod fan;
@@ -21,6 +22,7 @@ mod play;
 mod proxy_protocol;
 mod publish;
 mod socket;
+mod stream;
 mod tls;
 mod vhost;
 
@@ -34,11 +36,11 @@ use crate::{
 };
 
 pub use bind::BindError;
+pub use certificates::{CertificateError, Certificates};
 pub use cores::Cores;
 pub use fan::FanOut;
 pub use limits::Clients;
 pub use listener::Listener;
-pub use tls::{Certificates, TlsError};
 
 /// What every connection is given.
 #[derive(Debug)]

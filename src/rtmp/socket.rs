@@ -2,51 +2,23 @@
 //! something to say.
 //!
 //! Writing never waits. The connection's task and the fan-out both write, and a player that takes no more must not hold
-//! up the next one. What TLS has encrypted but the system does not take is at most one record: the plain text counts as
-//! written when its record is out, so whoever writes sees a full socket as such, with or without TLS.
+//! up the next one.
 
 use std::{
-    io::{self, IoSlice, Read, Write},
-    net::Shutdown,
-    os::fd::AsRawFd,
+    io::{self, IoSlice},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
 };
 
-use rustls::{ServerConfig, ServerConnection};
-use socket2::SockRef;
-use tokio::{
-    io::Interest,
-    net::{TcpStream, UnixStream},
-    runtime::Handle,
-};
-use tracing::debug;
+use rustls::ServerConfig;
 
-use super::patience::ENOUGH_BYTES;
-
-/// Plain text of one TLS record (RFC 8446 §5.1), and all that waits encrypted for a socket.
-const RECORD_BYTES: usize = 16 * 1024;
-
-/// What the system gives: bytes in order.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
-}
+use super::{patience::ENOUGH_BYTES, stream::Stream, tls::Tls};
 
 /// A connected stream, with TLS or without.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: Stream,
     tls: Option<Box<Mutex<Tls>>>,
-}
-
-/// The state of an encrypted connection.
-#[derive(Debug)]
-struct Tls {
-    connection: ServerConnection,
-    /// Plain text whose record is not wholly out. The writer still has it, and comes with it again.
-    owed: usize,
 }
 
 /// Reads from the client.
@@ -67,23 +39,7 @@ impl Socket {
 
     /// Shakes hands with a client that speaks TLS.
     pub(super) async fn accept_tls(stream: Stream, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
-        connection.set_buffer_limit(Some(RECORD_BYTES));
-        let mut tls = Tls { connection, owed: 0 };
-        loop {
-            while !tls.flush(&stream)? {
-                stream.writable().await?;
-            }
-            if !tls.connection.is_handshaking() {
-                break;
-            }
-            match tls.take_in(&stream) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.readable().await?,
-                Err(error) => return Err(error),
-            }
-        }
+        let tls = Tls::accept(&stream, config).await?;
         let tls = Some(Box::new(Mutex::new(tls)));
         Ok(Self { stream, tls })
     }
@@ -98,9 +54,9 @@ impl Socket {
         (reader, Writer(socket))
     }
 
-    fn plain_tcp(&self) -> Option<&TcpStream> {
+    fn plain_tcp(&self) -> Option<&Stream> {
         match (&self.stream, &self.tls) {
-            (Stream::Tcp(stream), None) => Some(stream),
+            (stream @ Stream::Tcp(_), None) => Some(stream),
             _ => None,
         }
     }
@@ -125,7 +81,7 @@ impl Reader {
     /// Reads what is there, however little, while patient; `WouldBlock` when that is nothing.
     pub(super) fn read_now(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self.socket.plain_tcp() {
-            Some(stream) => (&*SockRef::from(stream)).read(into),
+            Some(stream) => stream.read_now(into),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -137,30 +93,9 @@ impl Reader {
             && let Some(stream) = self.socket.plain_tcp()
         {
             let bytes = if wanted { ENOUGH_BYTES } else { 1 };
-            self.is_patient = set_low_watermark(stream, bytes).is_ok() && wanted;
+            self.is_patient = stream.set_low_watermark(bytes).is_ok() && wanted;
         }
         self.is_patient
-    }
-}
-
-/// Bytes that must have come before the system calls a socket readable (`SO_RCVLOWAT`, socket(7)).
-fn set_low_watermark(socket: &TcpStream, bytes: usize) -> io::Result<()> {
-    let bytes = bytes as libc::c_int;
-    let size = size_of_val(&bytes) as libc::socklen_t;
-    // SAFETY: the descriptor is open while `socket` is borrowed, and the option is an int that lives through the call.
-    #[allow(unsafe_code, reason = "no crate in use offers this option")]
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_RCVLOWAT,
-            (&raw const bytes).cast(),
-            size,
-        )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 
@@ -184,9 +119,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         // The client may have gone before; then there is nobody to tell.
         if let Some(tls) = &self.0.tls {
-            let mut tls = lock(tls);
-            tls.connection.send_close_notify();
-            let _ = tls.flush(&self.0.stream);
+            lock(tls).close(&self.0.stream);
         }
         let _ = self.0.stream.shutdown_write();
     }
@@ -197,183 +130,17 @@ fn lock(tls: &Mutex<Tls>) -> MutexGuard<'_, Tls> {
     tls.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Tls {
-    /// Plain text that is there; 0 bytes at the end. That end need not be announced: many clients just hang up.
-    fn read(&mut self, stream: &Stream, into: &mut [u8]) -> io::Result<usize> {
-        loop {
-            match self.connection.reader().read(into) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
-                read => return read,
-            }
-            self.take_in(stream)?;
-            // Answers of TLS itself, such as to a key update; what finds no room goes with the next write.
-            self.flush(stream)?;
-        }
-    }
-
-    /// Takes in records from the stream. Returns how many bytes they were.
-    fn take_in(&mut self, mut stream: &Stream) -> io::Result<usize> {
-        let read = self.connection.read_tls(&mut stream)?;
-        if let Err(error) = self.connection.process_new_packets() {
-            // The alert says why, if there is room for it.
-            let _ = self.flush(stream);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
-        }
-        Ok(read)
-    }
-
-    fn write(&mut self, stream: &Stream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        if !self.flush(stream)? {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        if self.owed == 0 {
-            self.owed = self.connection.writer().write_vectored(slices)?;
-            if !self.flush(stream)? {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-        }
-        Ok(std::mem::take(&mut self.owed))
-    }
-
-    /// Sends what is encrypted. False while some is left.
-    fn flush(&mut self, mut stream: &Stream) -> io::Result<bool> {
-        while self.connection.wants_write() {
-            match self.connection.write_tls(&mut stream) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-}
-
-impl Stream {
-    /// Moves it to the event loop of the core that will serve it.
-    pub(super) fn move_to(self, core: &Handle) -> io::Result<Self> {
-        match self {
-            Self::Tcp(stream) => {
-                let stream = stream.into_std()?;
-                let _context = core.enter();
-                TcpStream::from_std(stream).map(Self::Tcp)
-            }
-            Self::Unix(stream) => {
-                let stream = stream.into_std()?;
-                let _context = core.enter();
-                UnixStream::from_std(stream).map(Self::Unix)
-            }
-        }
-    }
-
-    /// Small writes go out at once: what is worth merging has been merged before it comes to the socket.
-    pub(super) fn set_no_delay(&self) {
-        if let Self::Tcp(stream) = self
-            && let Err(error) = stream.set_nodelay(true)
-        {
-            debug!(%error, "cannot set TCP_NODELAY");
-        }
-    }
-
-    /// Reads what is there; `WouldBlock` when that is nothing.
-    pub(super) fn try_read(&self, into: &mut [u8]) -> io::Result<usize> {
-        let raw = self.raw();
-        let mut last = None;
-        // Less than there is room for is all there was: the event loop is told at once, which spares the call that would
-        // only find nothing. It knows of what came after the event that led here.
-        let read = || match (&*raw).read(into) {
-            Ok(read) if (1..into.len()).contains(&read) => {
-                last = Some(read);
-                Err(io::ErrorKind::WouldBlock.into())
-            }
-            read => read,
-        };
-        let read = match self {
-            Self::Tcp(stream) => stream.try_io(Interest::READABLE, read),
-            Self::Unix(stream) => stream.try_io(Interest::READABLE, read),
-        };
-        last.map_or(read, Ok)
-    }
-
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
-        }
-    }
-
-    /// For one task at a time.
-    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_read_ready(cx),
-            Self::Unix(stream) => stream.poll_read_ready(cx),
-        }
-    }
-
-    async fn writable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.writable().await,
-            Self::Unix(stream) => stream.writable().await,
-        }
-    }
-
-    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let raw = self.raw();
-        // Both are calls for sockets; writev, which tokio would make, comes to the same by way of the file system.
-        let send = || match slices {
-            [one] => raw.send(one),
-            several => raw.send_vectored(several),
-        };
-        match send() {
-            // Only now the event loop has to know, for it to tell when there is room.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self {
-                Self::Tcp(stream) => stream.try_io(Interest::WRITABLE, send),
-                Self::Unix(stream) => stream.try_io(Interest::WRITABLE, send),
-            },
-            sent => sent,
-        }
-    }
-
-    fn shutdown_write(&self) -> io::Result<()> {
-        self.raw().shutdown(Shutdown::Write)
-    }
-
-    fn raw(&self) -> SockRef<'_> {
-        match self {
-            Self::Tcp(stream) => SockRef::from(stream),
-            Self::Unix(stream) => SockRef::from(stream),
-        }
-    }
-}
-
-/// For rustls, which reads and writes by the traits. Neither waits.
-impl Read for &Stream {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.try_read(into)
-    }
-}
-
-impl Write for &Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.try_write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.try_write_vectored(slices)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::{future::poll_fn, os::unix::net::UnixStream as Client, thread};
+    use std::{
+        future::poll_fn,
+        io::{Read, Write},
+        net::Shutdown,
+        os::unix::net::UnixStream as Client,
+        thread,
+    };
 
     use bytes::Bytes;
     use rustls::{
@@ -382,6 +149,7 @@ mod tests {
         pki_types::{PrivateKeyDer, ServerName},
         version::{TLS12, TLS13},
     };
+    use tokio::net::UnixStream;
 
     use super::*;
     use crate::rtmp::outbox::{Outbox, Sent};

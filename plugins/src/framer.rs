@@ -1,7 +1,7 @@
 //! From samples to frames: what an encoder made, as a stream carries it.
 
 use bytes::Bytes;
-use streammill_media::{Codec, Format, Frame, FrameRole, MediaKind, MediaTime, Track, TrackId, flv};
+use streammill_media::{Codec, Format, Frame, FrameRole, MediaKind, MediaTime, Track, TrackKey, flv};
 
 use crate::{CapsError, caps::track_of_caps};
 
@@ -9,16 +9,16 @@ use crate::{CapsError, caps::track_of_caps};
 /// changes.
 #[derive(Debug)]
 pub struct Framer {
-    kind: MediaKind,
+    key: TrackKey,
     caps: Option<gst::Caps>,
     track: Option<Track>,
 }
 
 impl Framer {
-    /// For a pad of this kind.
-    pub fn new(kind: MediaKind) -> Self {
+    /// For the pad of this track.
+    pub fn new(key: TrackKey) -> Self {
         Self {
-            kind,
+            key,
             caps: None,
             track: None,
         }
@@ -37,34 +37,40 @@ impl Framer {
             .and_then(|segment| segment.downcast_ref::<gst::ClockTime>());
         let segment = segment.ok_or(FrameError::NoSegment)?;
         let caps = sample.caps().ok_or(FrameError::NoCaps)?;
-        let is_known = self.caps.as_ref().is_some_and(|known| known.as_ref() == caps);
+        let mut is_known = self.caps.as_ref().is_some_and(|known| known.as_ref() == caps);
         let mut new_track = None;
-        if !is_known {
-            let track = track_of_caps(caps, TrackId(0))?;
-            if track.kind() != self.kind {
-                return Err(FrameError::WrongKind { kind: self.kind });
-            }
-            self.caps = Some(caps.to_owned());
-            if self.track.as_ref() != Some(&track) {
-                self.track = Some(track.clone());
-                new_track = Some(track);
-            }
-        }
         let lists = sample.buffer_list().into_iter().flat_map(|list| list.iter());
         for buffer in sample.buffer().into_iter().chain(lists) {
             let on_timeline = |time| running_time(segment, time).map(|time| (origin + time).max(MediaTime::ZERO));
             // A buffer without a time cannot be placed; encoders give every one a time.
             let Some(pts) = on_timeline(buffer.pts()) else { continue };
             let dts = on_timeline(buffer.dts()).unwrap_or(pts);
-            if let Some(track) = new_track.take() {
+            let data = buffer.map_readable().map_err(|_| FrameError::Unreadable)?;
+            if !std::mem::replace(&mut is_known, true) {
+                new_track = self.learn(caps, &data)?;
+            }
+            if let Some(track) = new_track.take().filter(|track| !track.config.is_empty()) {
                 out.push(frame(&track, FrameRole::Config, true, dts, dts, &track.config));
             }
             let Some(track) = &self.track else { continue };
-            let key = self.kind == MediaKind::Audio || !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-            let data = buffer.map_readable().map_err(|_| FrameError::Unreadable)?;
+            let key = self.key.kind == MediaKind::Audio || !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
             out.push(frame(track, FrameRole::Coded, key, dts, pts, &data));
         }
         Ok(())
+    }
+
+    /// Takes new caps, and answers the track if it is another one than before.
+    fn learn(&mut self, caps: &gst::CapsRef, first: &[u8]) -> Result<Option<Track>, FrameError> {
+        let track = track_of_caps(caps, self.key.id, first)?;
+        if track.kind() != self.key.kind {
+            return Err(FrameError::WrongKind { pad: self.key });
+        }
+        self.caps = Some(caps.to_owned());
+        if self.track.as_ref() == Some(&track) {
+            return Ok(None);
+        }
+        self.track = Some(track.clone());
+        Ok(Some(track))
     }
 }
 
@@ -82,9 +88,14 @@ pub fn running_time(
 }
 
 fn frame(track: &Track, role: FrameRole, key: bool, dts: MediaTime, pts: MediaTime, data: &[u8]) -> Frame {
+    // Only these two have a place for the difference; the rest is shown in the order it is sent in.
+    let (dts, composition_offset) = match track.codec {
+        Codec::H264 | Codec::Hevc => (dts, pts - dts),
+        _ => (pts, MediaTime::ZERO),
+    };
     let tag: Bytes = match track.format {
-        Format::Video(_) => flv::video_body(Codec::H264, role, key, pts - dts, data),
-        Format::Audio(format) => flv::audio_body(track.codec, role, data, format),
+        Format::Video(_) => flv::video_body(track.codec, track.id, role, key, composition_offset, data),
+        Format::Audio(format) => flv::audio_body(track.codec, track.id, role, data, format),
     };
     Frame {
         kind: track.kind(),
@@ -112,10 +123,10 @@ pub enum FrameError {
     #[error(transparent)]
     Caps(#[from] CapsError),
     /// Sound on the video pad, or the other way round.
-    #[error("samples on the {kind:?} pad are none")]
+    #[error("what comes to the pad {pad} is of the other kind")]
     WrongKind {
         /// What the pad is for.
-        kind: MediaKind,
+        pad: TrackKey,
     },
     /// A buffer cannot be mapped.
     #[error("a buffer cannot be read")]

@@ -5,10 +5,10 @@ mod imp;
 use std::sync::Arc;
 
 use gst::{prelude::*, subclass::prelude::*};
-use streammill_media::MediaKind;
+use streammill_media::TrackKey;
 
 glib::wrapper! {
-    /// A bin with one `appsink` for each requested pad, `video` and `audio`.
+    /// A bin with one `appsink` for each requested pad: `video` and `audio`, and `video_1` and so on for further tracks.
     ///
     /// With `location` set it publishes over RTMP by itself; without, its host takes what arrives.
     pub struct MillSink(ObjectSubclass<imp::MillSink>) @extends gst::Bin, gst::Element, gst::Object, @implements gst::ChildProxy;
@@ -25,7 +25,7 @@ pub enum Delivery {
 
 /// The host's end. It is called on the streaming threads, one thread a pad, and must not block for long; what it returns
 /// as an error stops the pipeline with that text.
-pub type Outlet = Arc<dyn Fn(MediaKind, Delivery) -> Result<(), String> + Send + Sync>;
+pub type Outlet = Arc<dyn Fn(TrackKey, Delivery) -> Result<(), String> + Send + Sync>;
 
 impl MillSink {
     /// Hands everything that arrives to `outlet`. To be set before the element starts.

@@ -3,21 +3,21 @@
 mod imp;
 
 use gst::{prelude::*, subclass::prelude::*};
-use streammill_media::MediaKind;
+use streammill_media::TrackKey;
 
 use crate::Feed;
 
 glib::wrapper! {
-    /// A bin with one `appsrc` for each requested pad, `video` and `audio`.
+    /// A bin with one `appsrc` for each requested pad: `video` and `audio`, and `video_1` and so on for further tracks.
     ///
     /// With `location` set it plays the stream over RTMP by itself; without, its host feeds it.
     pub struct MillSrc(ObjectSubclass<imp::MillSrc>) @extends gst::Bin, gst::Element, gst::Object, @implements gst::ChildProxy;
 }
 
 impl MillSrc {
-    /// The feed of the pad for one kind of track, if the pipeline has asked for that pad.
-    pub fn feed(&self, kind: MediaKind) -> Option<Feed> {
-        self.imp().feed(kind)
+    /// The feed of the pad for one track, if the pipeline has asked for that pad.
+    pub fn feed(&self, key: TrackKey) -> Option<Feed> {
+        self.imp().feed(key)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use bytes::Bytes;
 use gst::{glib, prelude::*};
 use streammill_media::{
-    Codec, Format, Frame, FrameRole, MediaKind, MediaTime, SampleClock, Timeline, Track, TrackId,
+    Format, Frame, FrameRole, MediaKind, MediaTime, SampleClock, Timeline, Track, TrackKey,
     flv::{self, TagError},
 };
 use streammill_rtmp::{ClientEvent, MediaType};
@@ -24,7 +24,7 @@ const SETTLED: MediaTime = MediaTime::from_millis(5_000);
 /// Plays a stream until it ends.
 pub(crate) fn play(
     location: &Location,
-    feeds: Vec<(MediaKind, Feed)>,
+    feeds: Vec<(TrackKey, Feed)>,
     element: &glib::WeakRef<gst::Element>,
     stop: &Stop,
 ) -> Result<(), PeerError> {
@@ -82,8 +82,10 @@ struct Start {
 }
 
 struct Pad {
-    kind: MediaKind,
+    key: TrackKey,
     feed: Feed,
+    /// What a record left to the first key frame.
+    config: Bytes,
     state: PadState,
     clock: Option<SampleClock>,
 }
@@ -113,16 +115,32 @@ impl Intake {
             _ => return,
         };
         // What is not understood is left out, as the server's own pipelines do.
-        let Ok((codec, mut frame)) = read(kind, body) else {
+        let Ok(unpacked) = flv::unpack(kind, body) else {
             return;
         };
-        let placed = self.timeline.place(kind, TrackId(0), frame.role, rtmp_millis);
-        frame.pts = placed.dts + (frame.pts - frame.dts);
-        frame.dts = placed.dts;
-        let Some(at) = self.pads.iter().position(|pad| pad.kind == kind) else {
+        let nanos = MediaTime::from_nanos(unpacked.nanos.into());
+        for body in std::iter::once(unpacked.first).chain(unpacked.rest) {
+            if let Ok(frame) = read(kind, body) {
+                self.take_frame(frame, rtmp_millis, nanos, element, stop);
+            }
+        }
+    }
+
+    fn take_frame(
+        &mut self,
+        mut frame: Frame,
+        rtmp_millis: u32,
+        nanos: MediaTime,
+        element: &glib::WeakRef<gst::Element>,
+        stop: &Stop,
+    ) {
+        let placed = self.timeline.place(frame.kind, frame.track, frame.role, rtmp_millis);
+        frame.pts = placed.dts + (frame.pts - frame.dts) + nanos;
+        frame.dts = placed.dts + nanos;
+        let Some(at) = self.pads.iter().position(|pad| pad.key == frame.track_key()) else {
             return;
         };
-        let flows = self.pads[at].prepare(codec, &frame);
+        let flows = self.pads[at].prepare(&frame);
         if !flows {
             return;
         }
@@ -144,21 +162,27 @@ impl Intake {
 }
 
 impl Pad {
-    fn new((kind, feed): (MediaKind, Feed)) -> Self {
+    fn new((key, feed): (TrackKey, Feed)) -> Self {
         Self {
-            kind,
+            key,
             feed,
+            config: Bytes::new(),
             state: PadState::Silent,
             clock: None,
         }
     }
 
     /// Takes a configuration. True if the frame is one to push.
-    fn prepare(&mut self, codec: Codec, frame: &Frame) -> bool {
+    fn prepare(&mut self, frame: &Frame) -> bool {
+        let Some(codec) = frame.codec() else { return false };
         let track = match frame.role {
-            FrameRole::Config => Track::from_config(TrackId(0), codec, frame.data()),
-            FrameRole::Coded if codec == Codec::Mp3 && self.state == PadState::Silent => {
-                Track::mp3(TrackId(0), &frame.data())
+            FrameRole::Config => {
+                self.config = frame.data();
+                Track::from_config(self.key.id, codec, frame.data())
+            }
+            // Codings that have no record, or leave something to their first key frame.
+            FrameRole::Coded if frame.key && self.state == PadState::Silent => {
+                Track::from_frame(self.key.id, codec, self.config.clone(), &frame.data())
             }
             FrameRole::Coded => {
                 let may_start = self.state == PadState::Configured && frame.key;
@@ -167,7 +191,7 @@ impl Pad {
                 }
                 return self.state == PadState::Flowing;
             }
-            FrameRole::End => return false,
+            FrameRole::End | FrameRole::Properties => return false,
         };
         let Ok(track) = track else { return false };
         if self.state == PadState::Ended {
@@ -208,28 +232,27 @@ impl Pad {
     }
 }
 
-fn read(kind: MediaKind, body: Bytes) -> Result<(Codec, Frame), TagError> {
-    let (codec, role, key, offset, header_len) = match kind {
+fn read(kind: MediaKind, body: Bytes) -> Result<Frame, TagError> {
+    let (track, role, key, offset, header_len) = match kind {
         MediaKind::Video => {
             let tag = flv::parse_video(&body)?;
-            (tag.codec, tag.role, tag.key, tag.composition_offset, tag.header_len)
+            (tag.track, tag.role, tag.key, tag.composition_offset, tag.header_len)
         }
         _ => {
             let tag = flv::parse_audio(&body)?;
-            (tag.codec, tag.role, true, MediaTime::ZERO, tag.header_len)
+            (tag.track, tag.role, true, MediaTime::ZERO, tag.header_len)
         }
     };
-    let frame = Frame {
+    Ok(Frame {
         kind,
-        track: TrackId(0),
+        track,
         role,
         key,
         dts: MediaTime::ZERO,
         pts: offset,
         tag: body,
         header_len,
-    };
-    Ok((codec, frame))
+    })
 }
 
 fn running_time(element: &glib::WeakRef<gst::Element>) -> MediaTime {

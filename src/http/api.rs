@@ -92,7 +92,9 @@ struct Publisher {
 struct Track {
     /// `video` or `audio`.
     kind: &'static str,
-    /// `h264`, `aac`, `mp3`.
+    /// Its number within its kind.
+    id: u8,
+    /// `h264`, `hevc`, `av1`, `vp8`, `vp9`, `aac`, `mp3`, `opus`, `flac`, `ac3`, `eac3`.
     codec: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<&'static str>,
@@ -269,6 +271,7 @@ impl Track {
                 MediaKind::Audio => "audio",
                 MediaKind::Data => "data",
             },
+            id: track.id.0,
             codec: codec_name(track.codec),
             profile: profile_name(track),
             level: None,
@@ -287,7 +290,7 @@ impl Track {
                 described.fps = (fps > 0.0).then_some((fps * 100.0).round() / 100.0);
                 described.width = Some(video.width);
                 described.height = Some(video.height);
-                described.level = Some(format!("{}.{}", video.level / 10, video.level % 10));
+                described.level = level_name(track.codec, video.level);
             }
             Format::Audio(audio) => {
                 described.rate = Some(audio.sample_rate);
@@ -304,11 +307,33 @@ pub(super) fn codec_name(codec: Codec) -> &'static str {
         Codec::H264 => "h264",
         Codec::Aac => "aac",
         Codec::Mp3 => "mp3",
+        Codec::Hevc => "hevc",
+        Codec::Av1 => "av1",
+        Codec::Vp8 => "vp8",
+        Codec::Vp9 => "vp9",
+        Codec::Opus => "opus",
+        Codec::Flac => "flac",
+        Codec::Ac3 => "ac3",
+        Codec::Eac3 => "eac3",
         _ => "unknown",
     }
 }
 
-/// Rec. ITU-T H.264 Annex A, and the audio object types of ISO/IEC 14496-3.
+/// A level as the codec's specification writes it.
+fn level_name(codec: Codec, level: u8) -> Option<String> {
+    match codec {
+        // Rec. ITU-T H.265 §A.4.1: `general_level_idc` is thirty times the number.
+        Codec::Hevc => Some(format!("{}.{}", level / 30, level % 30 / 3)),
+        // AV1 §A.3: four minor levels to a major one, from 2.0 on; 31 is none.
+        Codec::Av1 if level == 31 => None,
+        Codec::Av1 => Some(format!("{}.{}", 2 + level / 4, level % 4)),
+        Codec::Vp8 => None,
+        Codec::Vp9 if level == 0 => None,
+        _ => Some(format!("{}.{}", level / 10, level % 10)),
+    }
+}
+
+/// Rec. ITU-T H.264 and H.265 Annex A, AV1 Annex A, and the audio object types of ISO/IEC 14496-3.
 pub(super) fn profile_name(track: &streammill_media::Track) -> Option<&'static str> {
     match (track.codec, track.format) {
         (Codec::H264, Format::Video(video)) => Some(match video.profile {
@@ -320,6 +345,25 @@ pub(super) fn profile_name(track: &streammill_media::Track) -> Option<&'static s
             122 => "High 4:2:2",
             244 => "High 4:4:4",
             _ => return None,
+        }),
+        (Codec::Hevc, Format::Video(video)) => Some(match video.profile {
+            1 => "Main",
+            2 => "Main 10",
+            3 => "Main Still Picture",
+            4 => "Range Extensions",
+            _ => return None,
+        }),
+        (Codec::Av1, Format::Video(video)) => Some(match video.profile {
+            0 => "Main",
+            1 => "High",
+            2 => "Professional",
+            _ => return None,
+        }),
+        (Codec::Vp9, Format::Video(video)) => Some(match video.profile {
+            0 => "0",
+            1 => "1",
+            2 => "2",
+            _ => "3",
         }),
         (Codec::Aac, Format::Audio(audio)) => Some(match audio.profile {
             1 => "Main",

@@ -11,7 +11,8 @@ use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, TrackId};
 
 use super::Packet;
 
-/// What a subscriber must see before media: metadata and the decoder configurations, as they stand at one moment.
+/// What a subscriber must see before media: metadata, decoder configurations and what a screen must know, as they stand at
+/// one moment.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Headers(Vec<Frame>);
 
@@ -22,7 +23,7 @@ impl Headers {
             return false;
         }
         self.0
-            .retain(|known| (known.kind, known.track) != (frame.kind, frame.track));
+            .retain(|known| (known.kind, known.track, known.role) != (frame.kind, frame.track, frame.role));
         // Metadata goes first: players size their windows by it.
         let place = if frame.kind == MediaKind::Data { 0 } else { self.0.len() };
         self.0.insert(place, frame.clone());
@@ -34,12 +35,12 @@ fn is_header(frame: &Frame) -> bool {
     match frame.kind {
         // AMF0 string marker, length 10, then the name (AMF0 §2.4).
         MediaKind::Data => frame.tag.starts_with(b"\x02\x00\x0aonMetaData"),
-        MediaKind::Audio | MediaKind::Video => frame.role == FrameRole::Config,
+        MediaKind::Audio | MediaKind::Video => matches!(frame.role, FrameRole::Config | FrameRole::Properties),
     }
 }
 
 fn is_same_header(a: &Frame, b: &Frame) -> bool {
-    (a.kind, a.track) == (b.kind, b.track) && a.tag == b.tag
+    (a.kind, a.track, a.role) == (b.kind, b.track, b.role) && a.tag == b.tag
 }
 
 /// Bounds of one ring.

@@ -1,25 +1,50 @@
 //! Assembly: the launch text of a pipeline, from a template's fragments and our own constants.
 //!
-//! What goes in is the template author's text, the names of our elements, and the names of encoder elements from our own
-//! table. Nothing else ever does: no parameter, no stream name, no path.
+//! What goes in is the template author's text, the names of our elements, the numbers of tracks, and the names of elements
+//! from our own tables. Nothing else ever does: no parameter, no stream name, no path.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use streammill_media::MediaKind;
+use streammill_media::{MediaKind, Track, TrackId, TrackKey};
 
-use super::{encoder::Encoder, template::Launch};
+use super::{
+    decoder::{decoder, parser},
+    encoder::Encoder,
+    template::{Launch, TrackChoice},
+};
 
 /// The encoders chosen for a template's roles.
 pub type Chosen = BTreeMap<String, &'static Encoder>;
 
-/// The launch text for a stream with these kinds of tracks; `None` if the template does nothing with any of them.
-pub fn launch_text(launch: &Launch, kinds: &[MediaKind], chosen: &Chosen) -> Option<String> {
+/// The tracks that a launch works on, of those a stream has.
+pub fn used<'a>(launch: &'a Launch, tracks: &'a [Track]) -> impl Iterator<Item = &'a Track> {
+    let mut seen = BTreeSet::new();
+    tracks.iter().filter(move |track| {
+        let is_first = seen.insert(track.kind());
+        launch.track(track.kind()).is_some() && (is_first || launch.tracks == TrackChoice::All)
+    })
+}
+
+/// The launch text for a stream with these tracks; `None` if the template does nothing with any of them. `is_present` tells
+/// whether an element is installed.
+pub fn launch_text(
+    launch: &Launch,
+    tracks: &[Track],
+    chosen: &Chosen,
+    is_present: impl Fn(&str) -> bool,
+) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     if let Some(source) = &launch.source {
-        parts.push(with_encoders(source, chosen));
+        parts.push(with_elements(source, chosen, &Coding::None));
     } else {
-        let fragments = kinds.iter().filter_map(|kind| launch.track(*kind));
-        parts.extend(fragments.map(|text| with_encoders(text, chosen)));
+        for (track, key) in used(launch, tracks).zip(pads(launch, tracks)) {
+            let Some(text) = launch.track(key.kind) else { continue };
+            let coding = Coding::Of {
+                parser: parser(track.codec),
+                decoder: decoder(track.codec, &is_present),
+            };
+            parts.push(with_elements(&numbered(text, key), chosen, &coding));
+        }
         if parts.is_empty() {
             return None;
         }
@@ -27,44 +52,135 @@ pub fn launch_text(launch: &Launch, kinds: &[MediaKind], chosen: &Chosen) -> Opt
     }
     if let Some(shared) = &launch.shared {
         // First, so that the fragments find by name what they lead to.
-        parts.insert(0, with_encoders(shared, chosen));
+        parts.insert(0, with_elements(shared, chosen, &Coding::None));
     }
-    if !outgoing(launch, kinds).is_empty() {
+    if !outgoing(launch, tracks).is_empty() {
         parts.insert(0, "millsink name=out".to_owned());
     }
     Some(parts.join("  "))
 }
 
-/// The kinds that will arrive at `out` in an instance for these tracks.
-pub fn outgoing(launch: &Launch, kinds: &[MediaKind]) -> Vec<MediaKind> {
-    let used = kinds.iter().filter_map(|kind| launch.track(*kind));
-    let texts: Vec<_> = used
-        .chain(launch.shared.as_deref())
-        .chain(launch.source.as_deref())
-        .collect();
-    let arrives = |pad: &str| texts.iter().any(|text| text.split_whitespace().any(|word| word == pad));
-    let pads = [(MediaKind::Audio, "out.audio"), (MediaKind::Video, "out.video")];
-    pads.into_iter()
-        .filter(|(_, pad)| arrives(pad))
-        .map(|(kind, _)| kind)
-        .collect()
+/// The pads of `in` that the tracks in use are fed to, in their order. A stream whose first track has another number than 0
+/// has it at the first pad all the same.
+pub fn pads(launch: &Launch, tracks: &[Track]) -> Vec<TrackKey> {
+    let mut count: BTreeMap<MediaKind, u8> = BTreeMap::new();
+    let key = |track: &Track| {
+        let next = count.entry(track.kind()).or_default();
+        let id = TrackId(*next);
+        // There are no more tracks than numbers.
+        *next = next.saturating_add(1);
+        TrackKey { kind: track.kind(), id }
+    };
+    used(launch, tracks).map(key).collect()
 }
 
-/// Puts the chosen element's name where `encoder name=ROLE` stands. Quoted text is left alone.
-fn with_encoders(text: &str, chosen: &Chosen) -> String {
+/// The tracks that will arrive at `out` in an instance for these tracks.
+pub fn outgoing(launch: &Launch, tracks: &[Track]) -> Vec<TrackKey> {
+    let has_pad = |text: &str, pad: &str| text.split_whitespace().any(|word| word == pad);
+    let fixed: Vec<_> = launch.shared.iter().chain(&launch.source).collect();
+    let mut found = BTreeSet::new();
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        let key = TrackKey::first(kind);
+        if fixed.iter().any(|text| has_pad(text, &format!("out.{key}"))) {
+            found.insert(key);
+        }
+    }
+    for pad in pads(launch, tracks) {
+        let Some(text) = launch.track(pad.kind) else { continue };
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            if has_pad(text, &format!("out.{}", TrackKey::first(kind))) {
+                found.insert(TrackKey { kind, id: pad.id });
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The name that an element of a fragment has in the copy for a further track.
+pub fn numbered_name(name: &str, id: TrackId) -> String {
+    match id {
+        TrackId(0) => name.to_owned(),
+        TrackId(number) => format!("{name}_{number}"),
+    }
+}
+
+/// A copy of a fragment for a further track: its elements' names, the pads of `in` and `out`, and pads that end in `_0`, get
+/// the track's number.
+fn numbered(text: &str, key: TrackKey) -> String {
+    let TrackKey { id, .. } = key;
+    if id == TrackId(0) {
+        return text.to_owned();
+    }
+    let own: BTreeSet<_> = text
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix("name="))
+        .collect();
+    map_words(text, |word, _| {
+        if let Some(name) = word.strip_prefix("name=") {
+            return Some((format!("name={}", numbered_name(name, id)), word.len()));
+        }
+        let (element, pad) = word.split_once('.')?;
+        let element_there = match own.contains(element) {
+            true => numbered_name(element, id),
+            false => element.to_owned(),
+        };
+        let pad_there = match (element, pad) {
+            ("in" | "out", "audio" | "video") => numbered_name(pad, id),
+            _ => match pad.strip_suffix("_0") {
+                Some(stem) => numbered_name(stem, id),
+                None => pad.to_owned(),
+            },
+        };
+        // Only what links: a word with a dot may be anything else.
+        let is_link = own.contains(element) || matches!(element, "in" | "out") || pad.ends_with("_0");
+        is_link.then(|| (format!("{element_there}.{pad_there}"), word.len()))
+    })
+}
+
+/// What `parser` and `decoder` stand for in a fragment.
+enum Coding {
+    /// In texts that belong to no track.
+    None,
+    Of {
+        parser: &'static str,
+        decoder: String,
+    },
+}
+
+/// Puts elements' names where `encoder name=ROLE`, `parser` and `decoder` stand.
+fn with_elements(text: &str, chosen: &Chosen, coding: &Coding) -> String {
+    map_words(text, |word, rest| match (word, coding) {
+        ("encoder", _) => Some((encoder(rest, chosen)?.to_owned(), word.len())),
+        ("parser", Coding::Of { parser, .. }) => Some(((*parser).to_owned(), word.len())),
+        ("decoder", Coding::Of { decoder, .. }) => Some((decoder.clone(), word.len())),
+        _ => None,
+    })
+}
+
+/// The element for an `encoder name=ROLE`, from what stands behind the word `encoder`.
+fn encoder(rest: &str, chosen: &Chosen) -> Option<&'static str> {
+    let role = rest.trim_start().strip_prefix("name=")?;
+    let role = role.split_whitespace().next()?;
+    Some(chosen.get(role)?.element)
+}
+
+/// Replaces words. `replace` is given a word and the text behind it, and answers with another text for so many bytes. Quoted
+/// text is left alone.
+fn map_words(text: &str, replace: impl Fn(&str, &str) -> Option<(String, usize)>) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut quote = None;
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let at_word = quote.is_none()
-            && out
-                .chars()
-                .next_back()
-                .is_none_or(|last| last.is_whitespace() || last == '!');
-        if at_word && let Some((element, after)) = placeholder(rest, chosen) {
-            out.push_str(element);
-            rest = after;
-            continue;
+        let before = out.chars().next_back();
+        let at_word = quote.is_none() && before.is_none_or(|last| last.is_whitespace() || last == '!');
+        if at_word {
+            let end = rest.find(|c: char| c.is_whitespace() || c == '!').unwrap_or(rest.len());
+            let (word, behind) = rest.split_at(end);
+            if let Some((replaced, length)) = replace(word, behind) {
+                out.push_str(&replaced);
+                rest = &rest[length..];
+                continue;
+            }
         }
         match (c, quote) {
             ('"' | '\'', None) => quote = Some(c),
@@ -77,77 +193,5 @@ fn with_encoders(text: &str, chosen: &Chosen) -> String {
     out
 }
 
-/// The element for an `encoder name=ROLE` that the text begins with, and the text after the word `encoder`.
-fn placeholder<'a>(text: &'a str, chosen: &Chosen) -> Option<(&'static str, &'a str)> {
-    let after = text.strip_prefix("encoder")?;
-    let spaced = after.trim_start();
-    let role = spaced.strip_prefix("name=").filter(|_| spaced.len() < after.len())?;
-    let role = role.split_whitespace().next()?;
-    Some((chosen.get(role)?.element, after))
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::{super::encoder::EncoderCodec, *};
-
-    fn launch(text: &str) -> Launch {
-        toml::from_str(text).unwrap()
-    }
-
-    fn chosen() -> Chosen {
-        let encoder = Encoder::choose(EncoderCodec::H264, |element| element == "openh264enc").unwrap();
-        Chosen::from([("v".to_owned(), encoder)])
-    }
-
-    const TRANSCODE: &str = "video = 'in.video ! x ! encoder name=v ! out.video'\naudio = 'in.audio ! out.audio'";
-
-    #[test]
-    fn only_the_fragments_of_tracks_that_are_there_are_used() {
-        let text = |kinds: &[MediaKind]| launch_text(&launch(TRANSCODE), kinds, &chosen());
-        assert_eq!(
-            text(&[MediaKind::Video]).unwrap(),
-            "millsink name=out  millsrc name=in  in.video ! x ! openh264enc name=v ! out.video"
-        );
-        assert!(!text(&[MediaKind::Audio]).unwrap().contains("video"));
-        assert_eq!(text(&[MediaKind::Data]), None);
-        assert_eq!(text(&[]), None);
-    }
-
-    #[test]
-    fn what_will_arrive_is_known_before_it_does() {
-        let transcode = launch(TRANSCODE);
-        assert_eq!(outgoing(&transcode, &[MediaKind::Audio]), [MediaKind::Audio]);
-        assert_eq!(
-            outgoing(&launch("video = 'in.video ! fakesink'"), &[MediaKind::Video]),
-            []
-        );
-        let source = launch("source = 'x ! out.video  y ! out.audio'");
-        assert_eq!(outgoing(&source, &[]), [MediaKind::Audio, MediaKind::Video]);
-    }
-
-    #[test]
-    fn what_both_tracks_lead_to_comes_before_them() {
-        let launch = launch("shared = 'mux name=m ! filesink'\nvideo = 'in.video ! m.'");
-        let text = launch_text(&launch, &[MediaKind::Video, MediaKind::Audio], &chosen()).unwrap();
-        assert_eq!(text, "mux name=m ! filesink  millsrc name=in  in.video ! m.");
-    }
-
-    #[test]
-    fn only_the_word_that_stands_for_an_encoder_is_replaced() {
-        for text in [
-            "my-encoder name=v",
-            "encoder name=w",
-            "encodername=v",
-            "x \"a ! encoder name=v\"",
-            "x t='encoder name=v '",
-        ] {
-            assert_eq!(with_encoders(text, &chosen()), text);
-        }
-        assert_eq!(
-            with_encoders("a !encoder  name=v b=1", &chosen()),
-            "a !openh264enc  name=v b=1"
-        );
-    }
-}
+mod tests;

@@ -4,18 +4,22 @@
 //! and never queues: what a pipeline does not take stays in the stream's ring until that moves on.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use streammill_media::{Codec, Format, Frame, FrameRole, MediaKind, MediaTime, SampleClock, Track, TrackId};
+use bytes::Bytes;
+use streammill_media::{
+    Codec, Format, Frame, FrameRole, MediaKind, MediaTime, SampleClock, Track, TrackKey, codec::opus,
+};
 use tokio::time::{Instant as Clock, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     instance::{Instance, Report},
     policy::{Gate, Verdict},
-    template::OnChange,
+    template::{OnChange, TrackChoice},
 };
 use crate::hub::{Event, Hub, Packet, PublicationId, StreamKey, Subscriber};
 
@@ -31,8 +35,17 @@ pub struct Bridge {
     subscriber: Subscriber,
     batch: Vec<Arc<Packet>>,
     next: usize,
-    tracks: Vec<Track>,
+    tracks: Chosen,
     dropped: u64,
+}
+
+/// The tracks that are fed, of those a stream has.
+#[derive(Debug)]
+struct Chosen {
+    choice: TrackChoice,
+    tracks: Vec<Track>,
+    /// Decoder configurations, for codings that leave something to their key frames.
+    configs: BTreeMap<TrackKey, Bytes>,
 }
 
 /// Why a bridge stopped feeding.
@@ -59,7 +72,13 @@ enum Step {
 
 impl Bridge {
     /// Begins to read a publication, and waits until its tracks are known. `None` if it ended before, or was told to stop.
-    pub async fn open(hub: &Hub, subscriber: Subscriber, id: PublicationId, stop: &CancellationToken) -> Option<Self> {
+    pub async fn open(
+        hub: &Hub,
+        subscriber: Subscriber,
+        id: PublicationId,
+        choice: TrackChoice,
+        stop: &CancellationToken,
+    ) -> Option<Self> {
         let mut subscriber = subscriber;
         let mut batch = Vec::new();
         let key = subscriber.key().clone();
@@ -81,28 +100,18 @@ impl Bridge {
             () = gone(hub, &key, id) => {}
         }
         let settled = tracks.borrow().clone();
-        let first_of_each = |kind| {
-            settled
-                .tracks
-                .iter()
-                .find(move |track| track.kind() == kind && track.id == TrackId(0))
-        };
         Some(Self {
             subscriber,
             batch,
             next: 0,
-            tracks: [MediaKind::Audio, MediaKind::Video]
-                .into_iter()
-                .filter_map(first_of_each)
-                .cloned()
-                .collect(),
+            tracks: Chosen::new(choice, &settled.tracks),
             dropped: 0,
         })
     }
 
     /// The tracks of the frames to come.
     pub fn tracks(&self) -> &[Track] {
-        &self.tracks
+        &self.tracks.tracks
     }
 
     /// Frames that pipelines were too slow for.
@@ -119,7 +128,7 @@ impl Bridge {
         on_change: OnChange,
         stop: &CancellationToken,
     ) -> Outcome {
-        let has_video = self.tracks.iter().any(|track| track.kind() == MediaKind::Video);
+        let has_video = self.tracks().iter().any(|track| track.kind() == MediaKind::Video);
         let mut feeding = Feeding::new(has_video, origin);
         let mut waits_since = None;
         loop {
@@ -167,7 +176,7 @@ impl Bridge {
         loop {
             while let Some(packet) = self.batch.get(self.next) {
                 self.next += 1;
-                if adopt(&packet.frame, &mut self.tracks).is_some() {
+                if self.tracks.adopt(&packet.frame).is_some() {
                     return Outcome::Changed;
                 }
             }
@@ -209,7 +218,7 @@ fn outcome_of(report: Report) -> Outcome {
 struct Feeding<'a> {
     origin: &'a OnceLock<MediaTime>,
     gate: Gate,
-    clock: Option<SampleClock>,
+    clocks: BTreeMap<TrackKey, SampleClock>,
     dropped: u64,
 }
 
@@ -218,7 +227,7 @@ impl<'a> Feeding<'a> {
         Self {
             origin,
             gate: Gate::new(has_video),
-            clock: None,
+            clocks: BTreeMap::new(),
             dropped: 0,
         }
     }
@@ -226,39 +235,37 @@ impl<'a> Feeding<'a> {
     fn step(
         &mut self,
         frame: &Frame,
-        tracks: &mut Vec<Track>,
+        tracks: &mut Chosen,
         instance: &Instance,
         on_change: OnChange,
         patience: bool,
     ) -> Step {
-        if frame.track != TrackId(0) {
-            return Step::Go;
-        }
-        let Some(feed) = instance.feed(frame.kind) else {
-            // A kind that was not there when the instance was built.
-            return match adopt(frame, tracks) {
+        let key = frame.track_key();
+        let changed = tracks.adopt(frame);
+        let Some(feed) = instance.feed(key) else {
+            // A track that was not there when the instance was built.
+            return match changed {
                 Some(_) => Step::Leave(Outcome::Changed),
                 None => Step::Go,
             };
         };
+        match changed {
+            // Elements follow another size, not another coding.
+            Some(Change { recoded: true, .. }) => return Step::Leave(Outcome::Changed),
+            Some(_) if on_change == OnChange::Rotate => return Step::Leave(Outcome::Changed),
+            Some(Change { track, .. }) => {
+                feed.start(track);
+                match frame.kind {
+                    MediaKind::Video => self.gate.require_key(key),
+                    _ => drop(self.clocks.remove(&key)),
+                }
+            }
+            None => {}
+        }
         if frame.role != FrameRole::Coded {
-            let Some(track) = adopt(frame, tracks) else {
-                return Step::Go;
-            };
-            if on_change == OnChange::Rotate {
-                return Step::Leave(Outcome::Changed);
-            }
-            feed.start(track);
-            match frame.kind {
-                MediaKind::Video => self.gate.require_key(),
-                _ => self.clock = None,
-            }
             return Step::Go;
         }
-        match self
-            .gate
-            .admit(frame.kind, frame.key, frame.dts, feed.level(), patience)
-        {
+        match self.gate.admit(key, frame.key, frame.dts, feed.level(), patience) {
             Verdict::Push => {}
             Verdict::Wait => return Step::Wait,
             Verdict::Skip => return Step::Go,
@@ -267,10 +274,7 @@ impl<'a> Feeding<'a> {
                 return Step::Go;
             }
             Verdict::Stalled => {
-                let kind = frame.kind;
-                return Step::Leave(Outcome::Failed(
-                    format!("it has taken no {kind:?} for too long").to_lowercase(),
-                ));
+                return Step::Leave(Outcome::Failed(format!("it has taken no {key} for too long")));
             }
         }
         let origin = *self.origin.get_or_init(|| frame.dts);
@@ -278,7 +282,7 @@ impl<'a> Feeding<'a> {
             // Sound from before the first picture that happened to be sent after it.
             return Step::Go;
         }
-        let (dts, pts) = self.times(frame, tracks);
+        let (dts, pts) = self.times(frame, &tracks.tracks);
         let (dts, pts) = (dts - origin, pts - origin);
         match feed.push_data(frame.data(), frame.key, dts, pts) {
             Ok(()) => Step::Go,
@@ -288,43 +292,96 @@ impl<'a> Feeding<'a> {
 
     /// RTMP's milliseconds are too coarse for sound: muxers would write frames of uneven length.
     fn times(&mut self, frame: &Frame, tracks: &[Track]) -> (MediaTime, MediaTime) {
-        let audio = tracks.iter().find_map(|track| match track.format {
-            Format::Audio(format) => Some(format),
-            Format::Video(_) => None,
-        });
-        match audio.filter(|_| frame.kind == MediaKind::Audio) {
-            Some(format) => {
-                let clock = self.clock.get_or_insert_with(|| SampleClock::new(&format));
-                let time = clock.retime(frame.pts).time;
-                (time, time)
-            }
-            None => (frame.dts, frame.pts),
-        }
+        let key = frame.track_key();
+        let track = tracks.iter().find(|track| track.key() == key);
+        let Some((codec, Format::Audio(format))) = track.map(|track| (track.codec, track.format)) else {
+            return (frame.dts, frame.pts);
+        };
+        let clock = self.clocks.entry(key).or_insert_with(|| SampleClock::new(&format));
+        // Opus packets of one stream may differ in length.
+        let samples = match codec {
+            Codec::Opus => opus::packet_samples(&frame.data()),
+            _ => None,
+        };
+        let time = clock.retime_frame(frame.pts, samples).time;
+        (time, time)
     }
 }
 
-/// Takes note of a decoder configuration. Answers with the track if it is another one than before.
-fn adopt<'a>(frame: &Frame, tracks: &'a mut Vec<Track>) -> Option<&'a Track> {
-    if frame.role != FrameRole::Config || frame.track != TrackId(0) {
-        return None;
+/// Another decoder configuration.
+struct Change<'a> {
+    track: &'a Track,
+    /// The coding is another one, too, or the track is new.
+    recoded: bool,
+}
+
+impl Chosen {
+    fn new(choice: TrackChoice, all: &[Track]) -> Self {
+        let mut chosen = Self {
+            choice,
+            tracks: Vec::new(),
+            configs: BTreeMap::new(),
+        };
+        for track in all {
+            if chosen.takes(track.key()) {
+                chosen.configs.insert(track.key(), track.config.clone());
+                chosen.tracks.push(track.clone());
+            }
+        }
+        chosen
     }
-    let codec = match frame.kind {
-        MediaKind::Video => Codec::H264,
-        MediaKind::Audio => Codec::Aac,
-        MediaKind::Data => return None,
-    };
-    // One that cannot be read is relayed by the hub as it is; a pipeline stays with what it has.
-    let track = Track::from_config(frame.track, codec, frame.data()).ok()?;
-    let known = tracks.iter().position(|known| known.kind() == frame.kind);
-    match known {
-        Some(at) if tracks[at] == track => None,
-        Some(at) => {
-            tracks[at] = track;
-            tracks.get(at)
+
+    /// Whether a track is among those that are fed, or would be if it came.
+    fn takes(&self, key: TrackKey) -> bool {
+        let mut of_kind = self.tracks.iter().filter(|track| track.kind() == key.kind);
+        match self.choice {
+            TrackChoice::All => true,
+            TrackChoice::First => of_kind.next().is_none_or(|first| first.key() == key),
         }
-        None => {
-            tracks.push(track);
-            tracks.last()
+    }
+
+    /// Takes note of a decoder configuration. Answers with the track if it is another one than before.
+    fn adopt(&mut self, frame: &Frame) -> Option<Change<'_>> {
+        let key = frame.track_key();
+        let may_tell = frame.role == FrameRole::Config || (frame.role == FrameRole::Coded && frame.key);
+        if !may_tell || frame.kind == MediaKind::Data || !self.takes(key) {
+            return None;
         }
+        let at = self.tracks.iter().position(|known| known.key() == key);
+        if frame.role == FrameRole::Coded && at.is_some() && frame.kind == MediaKind::Audio {
+            return None;
+        }
+        let codec = frame.codec()?;
+        // What cannot be read is relayed by the hub as it is; a pipeline stays with what it has.
+        let track = if frame.role == FrameRole::Config {
+            self.configs.insert(key, frame.data());
+            Track::from_config(key.id, codec, frame.data()).ok()?
+        } else {
+            if matches!(codec, Codec::H264 | Codec::Hevc) {
+                return None;
+            }
+            let config = self.configs.get(&key).cloned().unwrap_or_default();
+            Track::from_frame(key.id, codec, config, &frame.data()).ok()?
+        };
+        let at = match at {
+            Some(at) if self.tracks[at] == track => return None,
+            Some(at) => {
+                let recoded = self.tracks[at].codec != track.codec;
+                self.tracks[at] = track;
+                return Some(Change {
+                    track: &self.tracks[at],
+                    recoded,
+                });
+            }
+            None => {
+                self.tracks.push(track);
+                self.tracks.sort_by_key(Track::key);
+                self.tracks.iter().position(|known| known.key() == key)?
+            }
+        };
+        Some(Change {
+            track: &self.tracks[at],
+            recoded: true,
+        })
     }
 }

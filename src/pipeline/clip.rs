@@ -81,7 +81,7 @@ impl Clip {
             match role {
                 FrameRole::Config => clip.tracks.push(track_of(codec, &frame)?),
                 FrameRole::Coded => clip.frames.push(frame),
-                FrameRole::End => {}
+                FrameRole::End | FrameRole::Properties => {}
             }
         }
         Ok(clip)

@@ -3,16 +3,20 @@
 //! An instance is built from the tracks that a stream really has, is fed, comes to its end, and is gone; what changes makes
 //! another one. Its state changes may take as long as a driver likes, so none of them happens on an async worker.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use futures_util::{FutureExt, StreamExt};
 use gst::prelude::*;
 use gststreammill::{Feed, MillSink, MillSrc, Outlet};
-use streammill_media::{Format, MediaKind, Track};
+use streammill_media::{Format, MediaKind, Track, TrackId, TrackKey};
 use tokio::time::timeout;
 
 use super::{
-    assembly::{Chosen, launch_text},
+    assembly::{Chosen, launch_text, numbered_name, pads, used},
     encoder::{Encoder, NoEncoder, Role, pictures},
     packages,
     params::{Value, Values},
@@ -38,7 +42,7 @@ pub struct Recipe<'a> {
 #[derive(Debug)]
 pub struct Instance {
     pipeline: gst::Pipeline,
-    feeds: BTreeMap<MediaKind, Feed>,
+    feeds: BTreeMap<TrackKey, Feed>,
     messages: gst::bus::BusStream,
 }
 
@@ -61,20 +65,24 @@ impl Instance {
             ..
         } = recipe;
         let launch = template.launch(values);
-        let kinds: Vec<_> = tracks.iter().map(Track::kind).collect();
-        let chosen = choose_encoders(template)?;
-        let text = launch_text(launch, &kinds, &chosen).ok_or(BuildError::NothingToDo)?;
+        let is_present = |element: &str| gst::ElementFactory::find(element).is_some();
+        let chosen = choose_encoders(template, is_present)?;
+        let text = launch_text(launch, tracks, &chosen, is_present).ok_or(BuildError::NothingToDo)?;
         let bin = parse(&text)?;
+        let copies: BTreeSet<_> = pads(launch, tracks).into_iter().map(|pad| pad.id).collect();
         for (name, role) in &template.encoders {
-            if let Some(element) = bin.by_name(name) {
+            for element in elements(&bin, name, &copies) {
                 set_encoder(&element, chosen[name.as_str()], role, values, frame_rate(tracks))?;
             }
         }
         for (name, param) in &template.params {
             for target in &param.sets.0 {
+                for element in elements(&bin, &target.element, &copies).skip(1) {
+                    set::set_on(&element, target, &values[name], param.unit)?;
+                }
                 match set::set(&bin, target, &values[name], param.unit) {
                     Some(result) => result?,
-                    None if is_whole(template, launch, &kinds) => {
+                    None if is_whole(template, launch, tracks) => {
                         return Err(BuildError::NoSuchTarget {
                             param: name.clone(),
                             element: target.element.clone(),
@@ -91,7 +99,7 @@ impl Instance {
                 set::set_value(&file, "location", &location, None)?;
             }
         }
-        let feeds = start_feeds(&bin, tracks);
+        let feeds = start_feeds(&bin, launch, tracks);
         if let Some(sink) = bin.by_name("out").and_downcast::<MillSink>()
             && let Some(outlet) = recipe.outlet.clone()
         {
@@ -122,9 +130,9 @@ impl Instance {
         }
     }
 
-    /// The way in for a kind of track.
-    pub fn feed(&self, kind: MediaKind) -> Option<&Feed> {
-        self.feeds.get(&kind)
+    /// The way in for a track of the stream.
+    pub fn feed(&self, track: TrackKey) -> Option<&Feed> {
+        self.feeds.get(&track)
     }
 
     /// Waits for the next report. Cancelling loses nothing.
@@ -175,9 +183,19 @@ impl Drop for Instance {
     }
 }
 
-fn choose_encoders(template: &Template) -> Result<Chosen, NoEncoder> {
-    let is_present = |element: &str| gst::ElementFactory::find(element).is_some();
-    let choice = |(name, role): (&String, &Role)| Ok((name.clone(), Encoder::choose(role.codec, is_present)?));
+/// The element of this name, and those of its copies for further tracks.
+fn elements<'a>(
+    bin: &'a gst::Bin,
+    name: &'a str,
+    copies: &'a BTreeSet<TrackId>,
+) -> impl Iterator<Item = gst::Element> + 'a {
+    let first = bin.by_name(name).into_iter();
+    let further = copies.iter().filter(|id| **id != TrackId(0));
+    first.chain(further.filter_map(move |id| bin.by_name(&numbered_name(name, *id))))
+}
+
+fn choose_encoders(template: &Template, is_present: impl Fn(&str) -> bool) -> Result<Chosen, NoEncoder> {
+    let choice = |(name, role): (&String, &Role)| Ok((name.clone(), Encoder::choose(role.codec, &is_present)?));
     template.encoders.iter().map(choice).collect()
 }
 
@@ -224,8 +242,8 @@ fn set_encoder(
 }
 
 /// Whether every fragment of the template is in use, so that every element a parameter names has to be there.
-fn is_whole(template: &Template, launch: &Launch, kinds: &[MediaKind]) -> bool {
-    let uses = |kind| launch.track(kind).is_none() || kinds.contains(&kind);
+fn is_whole(template: &Template, launch: &Launch, tracks: &[Track]) -> bool {
+    let uses = |kind| launch.track(kind).is_none() || tracks.iter().any(|track| track.kind() == kind);
     template.variants.is_empty() && uses(MediaKind::Video) && uses(MediaKind::Audio)
 }
 
@@ -237,7 +255,7 @@ fn frame_rate(tracks: &[Track]) -> Option<(u32, u32)> {
     })
 }
 
-fn start_feeds(bin: &gst::Bin, tracks: &[Track]) -> BTreeMap<MediaKind, Feed> {
+fn start_feeds(bin: &gst::Bin, launch: &Launch, tracks: &[Track]) -> BTreeMap<TrackKey, Feed> {
     let Some(source) = bin.by_name("in").and_downcast::<MillSrc>() else {
         return BTreeMap::new();
     };
@@ -245,10 +263,10 @@ fn start_feeds(bin: &gst::Bin, tracks: &[Track]) -> BTreeMap<MediaKind, Feed> {
     // after a pause of the publisher every fragment would be cut short.
     source.set_property("is-live", false);
     let mut feeds = BTreeMap::new();
-    for track in tracks {
-        if let Some(feed) = source.feed(track.kind()) {
+    for (track, pad) in used(launch, tracks).zip(pads(launch, tracks)) {
+        if let Some(feed) = source.feed(pad) {
             feed.start(track);
-            feeds.insert(track.kind(), feed);
+            feeds.insert(track.key(), feed);
         }
     }
     feeds

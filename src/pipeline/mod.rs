@@ -9,6 +9,7 @@ pub mod assembly;
 pub mod bridge;
 pub mod clip;
 pub mod conductor;
+pub mod decoder;
 pub mod encoder;
 pub mod instance;
 pub mod library;

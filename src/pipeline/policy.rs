@@ -1,9 +1,9 @@
 //! Policy: when to restart, what to feed. Plain functions on plain values; clocks and dice are handed in.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use gststreammill::Level;
-use streammill_media::{MediaKind, MediaTime};
+use streammill_media::{MediaKind, MediaTime, TrackKey};
 
 /// Restarts of a pipeline that failed: soon at first, then ever less often.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,8 +41,7 @@ pub struct Gate {
     /// Pictures are to come and none has.
     awaits_first_key: bool,
     first: Option<MediaTime>,
-    video: Lane,
-    audio: Lane,
+    lanes: BTreeMap<TrackKey, Lane>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -82,27 +81,26 @@ impl Gate {
         Self {
             awaits_first_key: has_video,
             first: None,
-            video: Lane {
-                needs_key: true,
-                ..Lane::default()
-            },
-            audio: Lane::default(),
+            lanes: BTreeMap::new(),
         }
     }
 
-    /// Pictures need a key frame again: the decoder was configured anew.
-    pub fn require_key(&mut self) {
-        self.video.needs_key = true;
+    /// A track's pictures need a key frame again: the decoder was configured anew.
+    pub fn require_key(&mut self, track: TrackKey) {
+        self.lanes.entry(track).or_default().needs_key = true;
     }
 
     /// Decides about a frame. `level` is that of its queue; `patience` says whether [`Verdict::Wait`] may still be answered.
-    pub fn admit(&mut self, kind: MediaKind, key: bool, dts: MediaTime, level: Level, patience: bool) -> Verdict {
-        let is_video = kind == MediaKind::Video;
+    pub fn admit(&mut self, track: TrackKey, key: bool, dts: MediaTime, level: Level, patience: bool) -> Verdict {
+        let is_video = track.kind == MediaKind::Video;
         let first = *self.first.get_or_insert(dts);
         if self.awaits_first_key && !is_video && dts - first < Self::HEAD_START {
             return Verdict::Skip;
         }
-        let lane = if is_video { &mut self.video } else { &mut self.audio };
+        let lane = self.lanes.entry(track).or_insert(Lane {
+            needs_key: is_video,
+            clogged_since: None,
+        });
         let is_full = |share: i64| {
             level.time > MediaTime::from_nanos(Self::MAX_LEVEL.time.as_nanos() / share)
                 || level.bytes > Self::MAX_LEVEL.bytes / share.unsigned_abs()
@@ -143,6 +141,8 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use streammill_media::TrackId;
+
     use super::*;
 
     const EMPTY: Level = Level {
@@ -152,6 +152,15 @@ mod tests {
     const FULL: Level = Level {
         bytes: 1,
         time: MediaTime::from_millis(3_001),
+    };
+
+    const AUDIO: TrackKey = TrackKey {
+        kind: MediaKind::Audio,
+        id: TrackId(0),
+    };
+    const VIDEO: TrackKey = TrackKey {
+        kind: MediaKind::Video,
+        id: TrackId(0),
     };
 
     fn at(millis: i64) -> MediaTime {
@@ -171,57 +180,48 @@ mod tests {
     #[test]
     fn nothing_goes_in_before_the_first_key_frame() {
         let mut gate = Gate::new(true);
-        assert_eq!(gate.admit(MediaKind::Audio, true, at(0), EMPTY, true), Verdict::Skip);
-        assert_eq!(gate.admit(MediaKind::Video, false, at(10), EMPTY, true), Verdict::Skip);
-        assert_eq!(gate.admit(MediaKind::Video, true, at(20), EMPTY, true), Verdict::Push);
-        assert_eq!(gate.admit(MediaKind::Audio, true, at(30), EMPTY, true), Verdict::Push);
-        assert_eq!(gate.admit(MediaKind::Video, false, at(40), EMPTY, true), Verdict::Push);
+        assert_eq!(gate.admit(AUDIO, true, at(0), EMPTY, true), Verdict::Skip);
+        assert_eq!(gate.admit(VIDEO, false, at(10), EMPTY, true), Verdict::Skip);
+        assert_eq!(gate.admit(VIDEO, true, at(20), EMPTY, true), Verdict::Push);
+        assert_eq!(gate.admit(AUDIO, true, at(30), EMPTY, true), Verdict::Push);
+        assert_eq!(gate.admit(VIDEO, false, at(40), EMPTY, true), Verdict::Push);
     }
 
     #[test]
     fn sound_does_not_wait_for_pictures_that_never_come_or_were_never_announced() {
         let mut gate = Gate::new(true);
-        assert_eq!(gate.admit(MediaKind::Audio, true, at(0), EMPTY, true), Verdict::Skip);
-        assert_eq!(
-            gate.admit(MediaKind::Audio, true, at(5_000), EMPTY, true),
-            Verdict::Push
-        );
+        assert_eq!(gate.admit(AUDIO, true, at(0), EMPTY, true), Verdict::Skip);
+        assert_eq!(gate.admit(AUDIO, true, at(5_000), EMPTY, true), Verdict::Push);
         let mut gate = Gate::new(false);
-        assert_eq!(gate.admit(MediaKind::Audio, true, at(0), EMPTY, true), Verdict::Push);
+        assert_eq!(gate.admit(AUDIO, true, at(0), EMPTY, true), Verdict::Push);
     }
 
     #[test]
     fn a_full_queue_is_waited_for_then_costs_pictures_up_to_a_key_frame() {
         let mut gate = Gate::new(true);
-        assert_eq!(gate.admit(MediaKind::Video, true, at(0), EMPTY, true), Verdict::Push);
-        assert_eq!(gate.admit(MediaKind::Video, false, at(40), FULL, true), Verdict::Wait);
-        assert_eq!(gate.admit(MediaKind::Video, false, at(40), FULL, false), Verdict::Drop);
-        assert_eq!(gate.admit(MediaKind::Video, true, at(80), FULL, true), Verdict::Drop);
-        assert_eq!(gate.admit(MediaKind::Video, false, at(120), EMPTY, true), Verdict::Drop);
-        assert_eq!(gate.admit(MediaKind::Audio, true, at(120), EMPTY, true), Verdict::Push);
-        assert_eq!(gate.admit(MediaKind::Video, true, at(160), EMPTY, true), Verdict::Push);
+        assert_eq!(gate.admit(VIDEO, true, at(0), EMPTY, true), Verdict::Push);
+        assert_eq!(gate.admit(VIDEO, false, at(40), FULL, true), Verdict::Wait);
+        assert_eq!(gate.admit(VIDEO, false, at(40), FULL, false), Verdict::Drop);
+        assert_eq!(gate.admit(VIDEO, true, at(80), FULL, true), Verdict::Drop);
+        assert_eq!(gate.admit(VIDEO, false, at(120), EMPTY, true), Verdict::Drop);
+        assert_eq!(gate.admit(AUDIO, true, at(120), EMPTY, true), Verdict::Push);
+        assert_eq!(gate.admit(VIDEO, true, at(160), EMPTY, true), Verdict::Push);
     }
 
     #[test]
     fn a_pipeline_that_takes_nothing_for_long_is_given_up() {
         let mut gate = Gate::new(false);
-        assert_eq!(gate.admit(MediaKind::Audio, true, at(0), FULL, false), Verdict::Drop);
-        assert_eq!(
-            gate.admit(MediaKind::Audio, true, at(20_000), FULL, true),
-            Verdict::Drop
-        );
-        assert_eq!(
-            gate.admit(MediaKind::Audio, true, at(20_001), FULL, true),
-            Verdict::Stalled
-        );
+        assert_eq!(gate.admit(AUDIO, true, at(0), FULL, false), Verdict::Drop);
+        assert_eq!(gate.admit(AUDIO, true, at(20_000), FULL, true), Verdict::Drop);
+        assert_eq!(gate.admit(AUDIO, true, at(20_001), FULL, true), Verdict::Stalled);
     }
 
     #[test]
     fn a_new_decoder_configuration_needs_a_key_frame() {
         let mut gate = Gate::new(true);
-        assert_eq!(gate.admit(MediaKind::Video, true, at(0), EMPTY, true), Verdict::Push);
-        gate.require_key();
-        assert_eq!(gate.admit(MediaKind::Video, false, at(40), EMPTY, true), Verdict::Drop);
-        assert_eq!(gate.admit(MediaKind::Video, true, at(80), EMPTY, true), Verdict::Push);
+        assert_eq!(gate.admit(VIDEO, true, at(0), EMPTY, true), Verdict::Push);
+        gate.require_key(VIDEO);
+        assert_eq!(gate.admit(VIDEO, false, at(40), EMPTY, true), Verdict::Drop);
+        assert_eq!(gate.admit(VIDEO, true, at(80), EMPTY, true), Verdict::Push);
     }
 }

@@ -1,9 +1,12 @@
 //! From `out` to the hub: what a pipeline encodes becomes a stream.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
 
 use gststreammill::{Delivery, Framer, Outlet};
-use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, Track, TrackId, flv};
+use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, Track, TrackId, TrackKey, flv};
 
 use crate::hub::Publication;
 
@@ -18,10 +21,9 @@ pub struct Publisher {
 
 #[derive(Debug, Default)]
 struct Lanes {
-    video: Lane,
-    audio: Lane,
-    /// The kinds that will come. Their metadata is announced when all are known.
-    expected: Vec<MediaKind>,
+    lanes: BTreeMap<TrackKey, Lane>,
+    /// The tracks that will come. Their metadata is announced when all are known.
+    expected: Vec<TrackKey>,
     /// The tracks that were announced.
     announced: Vec<Track>,
     /// Frames from before all expected tracks were known: the stream begins with its configuration, because encoders do not
@@ -52,18 +54,22 @@ impl Publisher {
     }
 
     /// The outlet for a new instance with these tracks, whose running time zero is at `origin` on the stream's timeline.
-    pub fn outlet(self: &Arc<Self>, expected: Vec<MediaKind>, origin: Arc<OnceLock<MediaTime>>) -> Outlet {
+    pub fn outlet(self: &Arc<Self>, expected: Vec<TrackKey>, origin: Arc<OnceLock<MediaTime>>) -> Outlet {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let framers: BTreeMap<_, _> = expected
+            .iter()
+            .map(|track| (*track, Mutex::new(Framer::new(*track))))
+            .collect();
+        for (track, lane) in &mut lanes.lanes {
+            lane.needs_key = track.kind == MediaKind::Video;
+        }
         lanes.expected = expected;
-        lanes.video.needs_key = true;
         drop(lanes);
         // An instance that does not stop must not keep the publication.
         let publisher = Arc::downgrade(self);
-        let framers = [MediaKind::Video, MediaKind::Audio].map(|kind| (kind, Mutex::new(Framer::new(kind))));
-        Arc::new(move |kind, delivery| {
+        Arc::new(move |track, delivery| {
             let publisher = publisher.upgrade().ok_or("the publication has ended")?;
-            let framer = framers.iter().find(|(known, _)| *known == kind);
-            let (Delivery::Sample(sample), Some((_, framer))) = (delivery, framer) else {
+            let (Delivery::Sample(sample), Some(framer)) = (delivery, framers.get(&track)) else {
                 return Ok(());
             };
             let mut framer = framer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,22 +88,31 @@ impl Publisher {
     /// The newest decoding time that was published.
     pub fn frontier(&self) -> Option<MediaTime> {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        lanes.video.last.max(lanes.audio.last)
+        lanes.lanes.values().filter_map(|lane| lane.last).max()
     }
 
     fn take(&self, frame: Frame, track: Option<&Track>) {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.of(frame.kind);
-        if frame.role == FrameRole::Config {
-            if lane.track.as_ref() == track {
-                return;
-            }
+        let lane = lanes.lanes.entry(frame.track_key()).or_insert_with(|| Lane {
+            track: None,
+            last: None,
+            needs_key: frame.kind == MediaKind::Video,
+        });
+        let is_new = lane.track.as_ref() != track;
+        if is_new {
             lane.track = track.cloned();
-            let dts = frame.dts;
-            self.publication.push(frame);
+        }
+        let (role, dts) = (frame.role, frame.dts);
+        if is_new && role == FrameRole::Config {
+            self.publication.push(frame.clone());
+        }
+        if is_new {
             self.announce(&mut lanes, dts);
+        }
+        if role == FrameRole::Config {
             return;
         }
+        let lane = lanes.lanes.entry(frame.track_key()).or_default();
         // A restarted pipeline begins with a group of pictures that its forerunner had begun to encode.
         let is_late = lane.last.is_some_and(|last| frame.dts < last);
         lane.needs_key = frame.kind == MediaKind::Video && (is_late || (lane.needs_key && !frame.key));
@@ -124,14 +139,11 @@ impl Publisher {
 
     /// Sends `onMetaData` once all tracks are known, and again when one of them has changed.
     fn announce(&self, lanes: &mut Lanes, dts: MediaTime) {
-        let tracks: Vec<_> = [&lanes.audio, &lanes.video]
-            .into_iter()
-            .filter_map(|lane| lane.track.clone())
-            .collect();
+        let tracks: Vec<_> = lanes.lanes.values().filter_map(|lane| lane.track.clone()).collect();
         let is_whole = lanes
             .expected
             .iter()
-            .all(|kind| tracks.iter().any(|track| track.kind() == *kind));
+            .all(|key| tracks.iter().any(|track| track.key() == *key));
         if !is_whole || tracks == lanes.announced {
             return;
         }
@@ -147,14 +159,5 @@ impl Publisher {
         });
         lanes.announced = tracks;
         self.begin(lanes);
-    }
-}
-
-impl Lanes {
-    fn of(&mut self, kind: MediaKind) -> &mut Lane {
-        match kind {
-            MediaKind::Video => &mut self.video,
-            MediaKind::Audio | MediaKind::Data => &mut self.audio,
-        }
     }
 }

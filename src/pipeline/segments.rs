@@ -11,26 +11,26 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use gststreammill::{Delivery, Outlet, running_time};
-use streammill_media::{Format, MediaTime, Track};
+use streammill_media::{Format, MediaTime, Track, TrackKey};
 
 use crate::output::hls::{Chunk, Presentation, TrackInfo, TrackWriter, WriteError};
 
-/// The outlet that writes a presentation with these tracks, for a pipeline whose running time zero is at `origin` on the
-/// stream's timeline. The presentation ends with the pipeline that holds it.
+/// The outlet that writes a presentation with these tracks, which arrive at these pads, for a pipeline whose running time zero
+/// is at `origin` on the stream's timeline. The presentation ends with the pipeline that holds it.
 pub fn outlet(
     presentation: &Presentation,
-    tracks: &[Track],
+    tracks: &[(TrackKey, &Track)],
     origin: Arc<OnceLock<MediaTime>>,
 ) -> Result<Outlet, WriteError> {
-    let kinds: Vec<_> = tracks.iter().map(Track::kind).collect();
+    let kinds: Vec<_> = tracks.iter().map(|(pad, _)| pad.kind).collect();
     presentation.expect(&kinds);
     let mut writers = BTreeMap::new();
-    for track in tracks {
-        writers.insert(track.kind(), Mutex::new(Some(presentation.track(track_info(track))?)));
+    for (pad, track) in tracks {
+        writers.insert(*pad, Mutex::new(Some(presentation.track(track_info(track))?)));
     }
-    Ok(Arc::new(move |kind, delivery| {
-        let Some(writer) = writers.get(&kind) else {
-            return Err(format!("there is no {kind:?} track to write"));
+    Ok(Arc::new(move |pad, delivery| {
+        let Some(writer) = writers.get(&pad) else {
+            return Err(format!("there is no track to write for {pad}"));
         };
         let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
         match (delivery, &*writer) {

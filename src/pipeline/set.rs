@@ -12,14 +12,19 @@ use super::params::{Place, Target, Unit, Value};
 /// `None` if there is no such element: it belongs to a track that the stream does not have.
 pub fn set(bin: &gst::Bin, target: &Target, value: &Value, unit: Option<Unit>) -> Option<Result<(), SetError>> {
     let element = bin.by_name(&target.element)?;
+    Some(set_on(&element, target, value, unit))
+}
+
+/// As [`set`], on an element that is at hand.
+pub fn set_on(element: &gst::Element, target: &Target, value: &Value, unit: Option<Unit>) -> Result<(), SetError> {
     let result = match &target.place {
-        Place::Property(name) => set_property(&element, name, value, unit),
-        Place::CapsField(field) => set_caps_field(&element, field, value, unit),
+        Place::Property(name) => set_property(element, name, value, unit),
+        Place::CapsField(field) => set_caps_field(element, field, value, unit),
     };
-    Some(result.map_err(|reason| SetError {
+    result.map_err(|reason| SetError {
         target: target.to_string(),
         reason,
-    }))
+    })
 }
 
 /// Sets a property from one of our own constants.

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    assembly::outgoing,
+    assembly::{outgoing, pads, used},
     bridge::{Bridge, Outcome},
     instance::{BuildError, Instance, Recipe, Report},
     params::Values,
@@ -27,7 +27,7 @@ use super::{
     publisher::Publisher,
     recording::recording_path,
     segments,
-    template::Template,
+    template::{Launch, Template},
 };
 use crate::{
     config::RecordFormat,
@@ -200,7 +200,7 @@ impl Supervisor {
             wait_for_key_frame: true,
         };
         let subscriber = hub.subscribe(&input.key, interest);
-        let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, &self.stop).await else {
+        let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, self.launch().tracks, &self.stop).await else {
             return Ok(());
         };
         loop {
@@ -307,14 +307,12 @@ impl Supervisor {
                     Some(publisher) => publisher.clone(),
                     None => self.claim(key)?,
                 };
-                let kinds: Vec<_> = tracks.iter().map(Track::kind).collect();
-                let expected = outgoing(self.job.template.launch(&self.job.values), &kinds);
+                let expected = outgoing(self.launch(), tracks);
                 Ok(Some(publisher.outlet(expected, origin)))
             }
             Destination::Segments(key) => {
-                let works_on =
-                    |track: &&Track| self.job.template.launch(&self.job.values).track(track.kind()).is_some();
-                let tracks: Vec<_> = tracks.iter().filter(works_on).cloned().collect();
+                let launch = self.launch();
+                let tracks: Vec<_> = pads(launch, tracks).into_iter().zip(used(launch, tracks)).collect();
                 if tracks.is_empty() {
                     return Ok(None);
                 }
@@ -325,6 +323,10 @@ impl Supervisor {
             }
             Destination::Recording { .. } | Destination::None => Ok(None),
         }
+    }
+
+    fn launch(&self) -> &Launch {
+        self.job.template.launch(&self.job.values)
     }
 
     fn claim(&mut self, key: StreamKey) -> Result<Arc<Publisher>, String> {

@@ -76,6 +76,9 @@ pub enum OnChange {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Launch {
+    /// Which tracks of a stream it is for.
+    #[serde(default)]
+    pub tracks: TrackChoice,
     /// What pictures go through, from `in.video`.
     #[serde(default)]
     pub video: Option<String>,
@@ -88,6 +91,17 @@ pub struct Launch {
     /// The whole of a template that works on no stream.
     #[serde(default)]
     pub source: Option<String>,
+}
+
+/// Which tracks of a stream a launch is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrackChoice {
+    /// The first of each kind.
+    #[default]
+    First,
+    /// All of them; each further one goes through a copy of the text for its kind.
+    All,
 }
 
 impl Template {
@@ -120,6 +134,7 @@ impl Template {
         });
         // A template that has neither does not pass `contradictions`.
         const NOTHING: &Launch = &Launch {
+            tracks: TrackChoice::First,
             video: None,
             audio: None,
             shared: None,

@@ -10,10 +10,11 @@ use std::{
 };
 
 use gststreammill::{Delivery, Outlet};
-use streammill_media::{MediaKind, Track};
+use streammill_media::{Track, TrackKey};
 use tokio::time::{sleep, timeout};
 
 use super::{
+    assembly::pads,
     clip::Clip,
     instance::{BuildError, Instance, Recipe, Report},
     params::Values,
@@ -26,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a trial found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// The kinds of tracks that arrived at `out`.
-    pub arrived: BTreeSet<MediaKind>,
+    /// The tracks that arrived at `out`.
+    pub arrived: BTreeSet<TrackKey>,
     /// Size of the file it wrote.
     pub file_bytes: u64,
 }
@@ -57,7 +58,7 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
         instance.stop().await;
     } else {
         for frame in &clip.frames {
-            if let Some(feed) = instance.feed(frame.kind) {
+            if let Some(feed) = instance.feed(frame.track_key()) {
                 feed.push(frame).map_err(|error| error.to_string())?;
             }
         }
@@ -69,15 +70,11 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
         file_bytes,
     };
     let launch = template.launch(values);
-    let expected = tracks
-        .iter()
-        .map(Track::kind)
-        .filter(|kind| launch.track(*kind).is_some());
     match template.output {
         Output::Stream | Output::Segments => {
-            for kind in expected {
-                if !findings.arrived.contains(&kind) {
-                    return Err(format!("no {kind:?} arrived at `out`").to_lowercase().into());
+            for track in pads(launch, tracks) {
+                if !findings.arrived.contains(&track) {
+                    return Err(format!("no {track} arrived at `out`").into());
                 }
             }
         }
@@ -87,10 +84,10 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
     Ok(Some(findings))
 }
 
-fn counting(arrived: Arc<Mutex<BTreeSet<MediaKind>>>) -> Outlet {
-    Arc::new(move |kind, delivery| {
+fn counting(arrived: Arc<Mutex<BTreeSet<TrackKey>>>) -> Outlet {
+    Arc::new(move |track, delivery| {
         if let Delivery::Sample(_) = delivery {
-            arrived.lock().unwrap_or_else(PoisonError::into_inner).insert(kind);
+            arrived.lock().unwrap_or_else(PoisonError::into_inner).insert(track);
         }
         Ok(())
     })
@@ -100,7 +97,7 @@ fn counting(arrived: Arc<Mutex<BTreeSet<MediaKind>>>) -> Outlet {
 async fn wait_for_output(
     template: &Template,
     instance: &mut Instance,
-    seen: impl Fn() -> BTreeSet<MediaKind>,
+    seen: impl Fn() -> BTreeSet<TrackKey>,
 ) -> Result<(), String> {
     let has_output = matches!(template.output, Output::Stream | Output::Segments);
     let output = async {

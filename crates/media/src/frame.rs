@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{MediaKind, MediaTime, TrackId};
+use crate::{Codec, MediaKind, MediaTime, TrackId, TrackKey, flv};
 
 /// One coded picture, audio frame or data message with its times, in the form it travels in over RTMP and FLV.
 ///
@@ -22,7 +22,7 @@ pub struct Frame {
     pub dts: MediaTime,
     /// Presentation time; equal to `dts` unless pictures are reordered.
     pub pts: MediaTime,
-    /// The FLV tag body: codec header and payload, without the 11-byte tag header.
+    /// The FLV tag body, unpacked: codec header and payload of one track, without the 11-byte tag header.
     pub tag: Bytes,
     /// Length of the codec header at the start of `tag`. Never more than `tag.len()`.
     pub header_len: usize,
@@ -32,6 +32,28 @@ impl Frame {
     /// The coded data or configuration record, without the FLV codec header.
     pub fn data(&self) -> Bytes {
         self.tag.slice(self.header_len.min(self.tag.len())..)
+    }
+
+    /// Which track it is of.
+    pub fn track_key(&self) -> TrackKey {
+        TrackKey {
+            kind: self.kind,
+            id: self.track,
+        }
+    }
+
+    /// Its coding, as its header says; none of data messages.
+    pub fn codec(&self) -> Option<Codec> {
+        match self.kind {
+            MediaKind::Audio => flv::audio_codec(&self.tag),
+            MediaKind::Video => flv::video_codec(&self.tag),
+            MediaKind::Data => None,
+        }
+    }
+
+    /// It travels with an Enhanced RTMP header, which older players cannot read.
+    pub fn is_enhanced(&self) -> bool {
+        flv::is_enhanced(self.kind, &self.tag)
     }
 }
 
@@ -44,4 +66,7 @@ pub enum FrameRole {
     Coded,
     /// The track has ended (FLV "end of sequence").
     End,
+    /// What a decoder does not need and a screen or loudspeaker does: colours of the pictures, places of the channels
+    /// (Enhanced RTMP `Metadata`, `MultichannelConfig`).
+    Properties,
 }

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    Codec, Format, FrameRole, MediaTime, SampleClock, Timeline, Track, TrackId,
-    codec::{aac::AudioSpecificConfig, h264::Sps, mp3},
+    Codec, Format, FrameRole, MediaKind, MediaTime, SampleClock, Timeline, Track, TrackId,
+    codec::{aac::AudioSpecificConfig, av1::Av1Config, h264::Sps, mp3, opus},
     flv::{self, script},
 };
 
@@ -15,6 +15,17 @@ use crate::{
 pub fn flv_tag(data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
     tag_body(&body);
+    for kind in [MediaKind::Audio, MediaKind::Video] {
+        if let Ok(unpacked) = flv::unpack(kind, body.clone()) {
+            let parts = std::iter::once(&unpacked.first).chain(&unpacked.rest);
+            assert!(parts.clone().map(Bytes::len).sum::<usize>() <= 2 * body.len() + 16);
+            for part in parts {
+                let again = flv::unpack(kind, part.clone());
+                assert!(again.is_ok_and(|again| again.first == *part && again.rest.is_empty()));
+                tag_body(part);
+            }
+        }
+    }
     let _ = script::parse_meta(data);
 
     let mut reader = flv::Reader::new(1 << 16);
@@ -43,18 +54,21 @@ fn tag_body(body: &Bytes) {
         let data = &body[tag.header_len..];
         let again = flv::parse_video(&flv::video_body(
             tag.codec,
+            tag.track,
             tag.role,
             tag.key,
             tag.composition_offset,
             data,
         ));
+        // The header may be shorter: a composition offset of zero can be left out.
         assert!(again.is_ok_and(|again| flv::VideoTag {
             header_len: tag.header_len,
             ..again
         } == tag));
     }
     if let Ok(tag) = flv::parse_audio(body) {
-        assert!(tag.header_len < body.len());
+        assert!(tag.header_len <= body.len());
+        assert!(tag.role == FrameRole::End || tag.header_len < body.len());
     }
 }
 
@@ -64,18 +78,22 @@ fn tag_body(body: &Bytes) {
 /// When a promise of the parsers does not hold.
 pub fn codec_config(data: &[u8]) {
     let record = Bytes::copy_from_slice(data);
-    for codec in [Codec::H264, Codec::Aac, Codec::Mp3] {
+    for codec in Codec::ALL {
         if let Ok(track) = Track::from_config(TrackId(0), codec, record.clone()) {
             check_track(&track);
         }
-    }
-    if let Ok(track) = Track::mp3(TrackId(0), data) {
-        check_track(&track);
+        for config in [Bytes::new(), record.clone()] {
+            if let Ok(track) = Track::from_frame(TrackId(0), codec, config, data) {
+                check_track(&track);
+            }
+        }
     }
     let _ = (
         Sps::parse(data),
         AudioSpecificConfig::parse(data),
         mp3::parse_header(data),
+        opus::packet_samples(data),
+        Av1Config::parse(data),
     );
 }
 

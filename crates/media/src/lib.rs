@@ -22,5 +22,5 @@ pub use frame::{Frame, FrameRole};
 pub use sample_clock::{Retimed, SampleClock};
 pub use time::MediaTime;
 pub use timeline::{Placed, Timeline};
-pub use track::{AudioFormat, Codec, Format, MediaKind, Track, TrackId, VideoFormat};
+pub use track::{AudioFormat, Codec, Format, MediaKind, NoTrackKey, Track, TrackId, TrackKey, VideoFormat};
 pub use track_detector::{Detection, TrackDetector};

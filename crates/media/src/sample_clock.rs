@@ -46,6 +46,11 @@ impl SampleClock {
 
     /// The next frame, stamped with `stamp` after rounding to milliseconds.
     pub fn retime(&mut self, stamp: MediaTime) -> Retimed {
+        self.retime_frame(stamp, None)
+    }
+
+    /// As [`retime`](Self::retime), for a frame that may have another number of samples than most.
+    pub fn retime_frame(&mut self, stamp: MediaTime, samples: Option<u32>) -> Retimed {
         let counted = self.anchor.map(|anchor| anchor + self.span(self.samples));
         let resynced =
             counted.is_none_or(|counted| stamp - counted > Self::MAX_DRIFT || counted - stamp > Self::MAX_DRIFT);
@@ -60,7 +65,7 @@ impl SampleClock {
         };
         self.last = time;
         let begin = self.span(self.samples);
-        self.samples += u64::from(self.samples_per_frame);
+        self.samples += u64::from(samples.unwrap_or(self.samples_per_frame));
         let duration = self.span(self.samples) - begin;
         let seconds = self.samples / u64::from(self.rate);
         self.samples %= u64::from(self.rate);

@@ -141,7 +141,9 @@ impl Timeline {
         match (role, self.tracks[index].shift) {
             (FrameRole::Coded, None) => self.start_track(index, rtmp_ms),
             (FrameRole::Coded, Some(shift)) => self.place_coded(index, shift, rtmp_ms),
-            (FrameRole::Config | FrameRole::End, own) => self.place_mark(index, own.or(self.shift), rtmp_ms),
+            (FrameRole::Config | FrameRole::End | FrameRole::Properties, own) => {
+                self.place_mark(index, own.or(self.shift), rtmp_ms)
+            }
         }
     }
 

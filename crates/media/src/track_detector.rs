@@ -72,7 +72,11 @@ impl TrackDetector {
         if self.settled {
             return self.verdict(appeared);
         }
-        let waited = role == FrameRole::Coded && dts - *self.first.get_or_insert(dts) >= Self::PATIENCE;
+        if role != FrameRole::Coded {
+            // Configurations come together, those of further tracks too: media is what ends them.
+            return Detection::Pending;
+        }
+        let waited = dts - *self.first.get_or_insert(dts) >= Self::PATIENCE;
         self.settled = match (self.audio, self.video, self.declared) {
             (Evidence::Configured, Evidence::Configured, _) => true,
             (Evidence::Configured, Evidence::None, Some((true, false))) => true,
@@ -131,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn both_configurations_settle_at_once() {
+    fn both_configurations_settle_with_the_first_frame() {
         let mut detector = TrackDetector::new();
         let seen = feed(
             &mut detector,
             &[(Video, Config, 0), (Audio, Config, 0), (Video, Coded, 0)],
         );
-        assert_eq!(seen, [Detection::Pending, Detection::Settled, Detection::Unchanged]);
+        assert_eq!(seen, [Detection::Pending, Detection::Pending, Detection::Settled]);
         assert!(detector.has(Audio) && detector.has(Video));
     }
 
@@ -146,7 +150,8 @@ mod tests {
         for (meta, kind) in [(VIDEO_ONLY, Video), (AUDIO_ONLY, Audio)] {
             let mut detector = TrackDetector::new();
             detector.metadata(&meta);
-            assert_eq!(feed(&mut detector, &[(kind, Config, 0)]), [Detection::Settled]);
+            let seen = feed(&mut detector, &[(kind, Config, 0), (kind, Coded, 0)]);
+            assert_eq!(seen, [Detection::Pending, Detection::Settled]);
         }
     }
 
@@ -168,9 +173,15 @@ mod tests {
         detector.metadata(&VIDEO_ONLY);
         let seen = feed(
             &mut detector,
-            &[(Audio, Coded, 0), (Video, Config, 0), (Audio, Config, 40)],
+            &[
+                (Audio, Coded, 0),
+                (Video, Config, 0),
+                (Audio, Config, 40),
+                (Audio, Coded, 40),
+            ],
         );
-        assert_eq!(seen, [Detection::Pending, Detection::Pending, Detection::Settled]);
+        assert_eq!(seen[..3], [Detection::Pending; 3]);
+        assert_eq!(seen[3], Detection::Settled);
     }
 
     #[test]

@@ -185,7 +185,7 @@ fn sorenson_is_refused_by_name_and_mp3_is_a_track() {
         (tag.codec, tag.role, tag.sample_rate, tag.channels),
         (Codec::Mp3, FrameRole::Coded, 44_100, 2)
     );
-    let track = Track::mp3(TrackId(0), &body[tag.header_len..]).unwrap();
+    let track = Track::from_frame(TrackId(0), Codec::Mp3, Bytes::new(), &body[tag.header_len..]).unwrap();
     let Format::Audio(format) = track.format else { panic!() };
     assert_eq!(
         (format.sample_rate, format.channels, format.samples_per_frame),
@@ -194,15 +194,19 @@ fn sorenson_is_refused_by_name_and_mp3_is_a_track() {
 }
 
 #[test]
-fn an_enhanced_stream_is_walked_and_its_codecs_are_named() {
-    // The packets an Enhanced RTMP muxer starts with: an empty SequenceStart, the real one, metadata, a frame.
+fn an_enhanced_stream_is_walked_and_understood() {
+    // The packets an Enhanced RTMP muxer starts with: an empty SequenceStart, the real one, colours, a frame.
     let video: [&[u8]; 4] = [
         b"\x90av01",
-        b"\x90av01\x81\x05\x0c\0",
+        b"\x90av01\x81\x24\0\0\x0a\x0e\x20\0\0\x24\xcf\xa7\x0d\xbf\xff\x34\x04\x34\0\x80",
         b"\xd4av01\x02\0\x09colorInfo",
         b"\x91av01\x12\0\x0a",
     ];
-    let audio: [&[u8]; 3] = [b"\x90Opus", b"\x94Opus\x01\x02\0\0\0\0\0\0\0\x03", b"\x91Opus\xfc"];
+    let audio: [&[u8]; 3] = [
+        b"\x90OpusOpusHead\x01\x01\x38\x01\x80\xbb\0\0\0\0\0",
+        b"\x94Opus\x01\x01\0\0\0\x04",
+        b"\x91Opus\xf8",
+    ];
     let mut stream = bytes::BytesMut::from(&flv::file_header(true, true)[..]);
     video
         .iter()
@@ -210,15 +214,31 @@ fn an_enhanced_stream_is_walked_and_its_codecs_are_named() {
     audio
         .iter()
         .for_each(|body| flv::write_tag(&mut stream, MediaKind::Audio, 0, body));
-    let mut named = Vec::new();
+    let mut tracks = Vec::new();
+    let mut roles = Vec::new();
     for tag in tags(&stream) {
-        named.push(match tag.kind {
-            MediaKind::Video => flv::parse_video(&tag.body).unwrap_err().to_string(),
-            _ => flv::parse_audio(&tag.body).unwrap_err().to_string(),
-        });
+        let unpacked = flv::unpack(tag.kind, tag.body.clone()).unwrap();
+        assert_eq!(unpacked.first.as_ptr(), tag.body.as_ptr(), "it is plain already");
+        let parsed = match tag.kind {
+            MediaKind::Video => flv::parse_video(&tag.body).map(|tag| (tag.codec, tag.role, tag.header_len)),
+            _ => flv::parse_audio(&tag.body).map(|tag| (tag.codec, tag.role, tag.header_len)),
+        };
+        match parsed {
+            Ok((codec, FrameRole::Config, header_len)) => {
+                tracks.push(Track::from_config(TrackId(0), codec, tag.body.slice(header_len..)).unwrap());
+            }
+            Ok((_, role, _)) => roles.push(role),
+            Err(error) => assert_eq!((error, &tag.body[..]), (TagError::Empty, &b"\x90av01"[..])),
+        }
     }
-    assert_eq!(named[..4], ["Enhanced RTMP video codec av01 is not supported"; 4]);
-    assert_eq!(named[4..], ["Enhanced RTMP audio codec Opus is not supported"; 3]);
+    let named: Vec<_> = tracks.iter().map(Track::rfc6381).collect();
+    assert_eq!(named, ["av01.1.04M.08", "opus"]);
+    let Format::Video(format) = tracks[0].format else {
+        panic!("{:?}", tracks[0])
+    };
+    assert_eq!((format.width, format.height), (980, 540));
+    use FrameRole::{Coded, Properties};
+    assert_eq!(roles, [Properties, Coded, Properties, Coded]);
 }
 
 #[test]

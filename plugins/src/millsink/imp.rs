@@ -9,7 +9,7 @@ use std::{
 };
 
 use gst::{glib, prelude::*, subclass::prelude::*};
-use streammill_media::{MediaKind, MediaTime};
+use streammill_media::{MediaKind, MediaTime, TrackKey};
 
 use super::{Delivery, Outlet};
 use crate::{
@@ -23,7 +23,13 @@ use crate::{
 static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("millsink", gst::DebugColorFlags::empty(), Some("streammill sink")));
 
-const PADS: [(&str, MediaKind); 2] = [("video", MediaKind::Video), ("audio", MediaKind::Audio)];
+/// The first track of a kind has a pad of its own name, the others one with their number.
+const PADS: [(&str, MediaKind); 4] = [
+    ("video", MediaKind::Video),
+    ("audio", MediaKind::Audio),
+    ("video_%u", MediaKind::Video),
+    ("audio_%u", MediaKind::Audio),
+];
 
 /// Buffers or lists that may wait in a pad. The host takes them as they come, so this is slack, not latency.
 const MAX_WAITING: u32 = 16;
@@ -36,7 +42,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct MillSink {
     location: Mutex<Option<String>>,
     outlet: Mutex<Option<Outlet>>,
-    pads: Mutex<Vec<(MediaKind, gst_app::AppSink)>>,
+    pads: Mutex<Vec<(TrackKey, gst_app::AppSink)>>,
     link: Mutex<Option<Link>>,
 }
 
@@ -45,7 +51,7 @@ struct Link {
     // Dropped first, so that pads that wait for the network are let go.
     _peer: Peer,
     items: SyncSender<Item>,
-    framers: Vec<(MediaKind, Framer)>,
+    framers: Vec<(TrackKey, Framer)>,
 }
 
 impl MillSink {
@@ -53,19 +59,19 @@ impl MillSink {
         *held(&self.outlet) = Some(outlet);
     }
 
-    fn deliver(&self, kind: MediaKind, delivery: Delivery) -> Result<gst::FlowSuccess, gst::FlowError> {
+    fn deliver(&self, key: TrackKey, delivery: Delivery) -> Result<gst::FlowSuccess, gst::FlowError> {
         let outlet = held(&self.outlet).clone();
         let Some(outlet) = outlet else {
-            return self.send(kind, delivery);
+            return self.send(key, delivery);
         };
-        outlet(kind, delivery).map(|()| gst::FlowSuccess::Ok).map_err(|text| {
+        outlet(key, delivery).map(|()| gst::FlowSuccess::Ok).map_err(|text| {
             gst::element_imp_error!(self, gst::ResourceError::Write, ["{}", text]);
             gst::FlowError::Error
         })
     }
 
     /// Hands a delivery to the connection's thread.
-    fn send(&self, kind: MediaKind, delivery: Delivery) -> Result<gst::FlowSuccess, gst::FlowError> {
+    fn send(&self, key: TrackKey, delivery: Delivery) -> Result<gst::FlowSuccess, gst::FlowError> {
         let fail = |text: &str| {
             gst::element_imp_error!(self, gst::ResourceError::Write, ["{}", text]);
             gst::FlowError::Error
@@ -77,7 +83,7 @@ impl MillSink {
         let items = link_now.items.clone();
         let mut frames = Vec::new();
         if let Delivery::Sample(sample) = &delivery
-            && let Some((_, framer)) = link_now.framers.iter_mut().find(|(known, _)| *known == kind)
+            && let Some((_, framer)) = link_now.framers.iter_mut().find(|(known, _)| *known == key)
         {
             let taken = framer.take(sample, MediaTime::ZERO, &mut frames);
             taken.map_err(|error| fail(&error.to_string()))?;
@@ -105,15 +111,15 @@ impl MillSink {
             gst::element_imp_error!(self, gst::ResourceError::Settings, ["{}", error]);
             gst::StateChangeError
         })?;
-        let kinds: Vec<_> = held(&self.pads).iter().map(|(kind, _)| *kind).collect();
+        let keys: Vec<_> = held(&self.pads).iter().map(|(key, _)| *key).collect();
         let (items, received) = publisher::channel();
-        let pads = kinds.len();
+        let pads = keys.len();
         let element = self.obj().clone().upcast::<gst::Element>();
         let work = move |stop: &_| publisher::publish(&location, &received, pads, stop);
         *held(&self.link) = Some(Link {
             _peer: Peer::start(&element, "millsink", work)?,
             items,
-            framers: kinds.into_iter().map(|kind| (kind, Framer::new(kind))).collect(),
+            framers: keys.into_iter().map(|key| (key, Framer::new(key))).collect(),
         });
         Ok(())
     }
@@ -191,9 +197,9 @@ impl ElementImpl for MillSink {
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
             PADS.iter()
-                .filter_map(|(name, _)| {
+                .filter_map(|(name, kind)| {
                     let (direction, presence) = (gst::PadDirection::Sink, gst::PadPresence::Request);
-                    gst::PadTemplate::new(name, direction, presence, &sink_caps(name)).ok()
+                    gst::PadTemplate::new(name, direction, presence, &sink_caps(*kind)).ok()
                 })
                 .collect()
         });
@@ -203,12 +209,12 @@ impl ElementImpl for MillSink {
     fn request_new_pad(
         &self,
         template: &gst::PadTemplate,
-        _name: Option<&str>,
+        name: Option<&str>,
         _caps: Option<&gst::Caps>,
     ) -> Option<gst::Pad> {
-        let name = template.name_template();
-        let (_, kind) = *PADS.iter().find(|(known, _)| *known == name)?;
-        if held(&self.pads).iter().any(|(taken, _)| *taken == kind) {
+        let key: TrackKey = name.unwrap_or(template.name_template()).parse().ok()?;
+        let name = key.to_string();
+        if held(&self.pads).iter().any(|(taken, _)| *taken == key) {
             gst::error!(CAT, imp = self, "pad {name} is in use already");
             return None;
         }
@@ -217,18 +223,18 @@ impl ElementImpl for MillSink {
             .new_sample(move |appsink| {
                 let sample = appsink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 let sink = on_sample.upgrade().ok_or(gst::FlowError::Flushing)?;
-                sink.deliver(kind, Delivery::Sample(sample))
+                sink.deliver(key, Delivery::Sample(sample))
             })
             .eos(move |_| {
                 if let Some(sink) = on_end.upgrade() {
                     // A failure has been posted on the bus.
-                    let _ = sink.deliver(kind, Delivery::End);
+                    let _ = sink.deliver(key, Delivery::End);
                 }
             })
             .build();
         let appsink = gst_app::AppSink::builder()
-            .name(name)
-            .caps(&sink_caps(name))
+            .name(&name)
+            .caps(&sink_caps(key.kind))
             .sync(false)
             .async_(false)
             .enable_last_sample(false)
@@ -241,9 +247,9 @@ impl ElementImpl for MillSink {
         bin.add(&appsink).ok()?;
         let pad = gst::GhostPad::builder_from_template_with_target(template, &appsink.static_pad("sink")?)
             .ok()?
-            .name(name)
+            .name(&name)
             .build();
-        held(&self.pads).push((kind, appsink.clone()));
+        held(&self.pads).push((key, appsink.clone()));
         bin.add_pad(&pad).ok()?;
         appsink.sync_state_with_parent().ok()?;
         Some(pad.upcast())

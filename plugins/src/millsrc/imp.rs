@@ -3,7 +3,7 @@
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
-use streammill_media::MediaKind;
+use streammill_media::{MediaKind, TrackKey};
 
 use crate::{
     Feed,
@@ -16,7 +16,13 @@ use crate::{
 static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("millsrc", gst::DebugColorFlags::empty(), Some("streammill source")));
 
-const PADS: [(&str, MediaKind); 2] = [("video", MediaKind::Video), ("audio", MediaKind::Audio)];
+/// The first track of a kind has a pad of its own name, the others one with their number.
+const PADS: [(&str, MediaKind); 4] = [
+    ("video", MediaKind::Video),
+    ("audio", MediaKind::Audio),
+    ("video_%u", MediaKind::Video),
+    ("audio_%u", MediaKind::Audio),
+];
 
 /// See [`super::MillSrc`].
 #[derive(Default)]
@@ -43,14 +49,14 @@ impl Default for Settings {
 
 /// One requested pad and what feeds it.
 struct Outlet {
-    kind: MediaKind,
+    key: TrackKey,
     appsrc: gst_app::AppSrc,
 }
 
 impl MillSrc {
-    pub(super) fn feed(&self, kind: MediaKind) -> Option<Feed> {
+    pub(super) fn feed(&self, key: TrackKey) -> Option<Feed> {
         let outlets = self.outlets();
-        let outlet = outlets.iter().find(|outlet| outlet.kind == kind)?;
+        let outlet = outlets.iter().find(|outlet| outlet.key == key)?;
         Some(Feed::new(outlet.appsrc.clone()))
     }
 
@@ -75,7 +81,7 @@ impl MillSrc {
         let outlets = self.outlets();
         let feeds = outlets
             .iter()
-            .map(|outlet| (outlet.kind, Feed::new(outlet.appsrc.clone())));
+            .map(|outlet| (outlet.key, Feed::new(outlet.appsrc.clone())));
         let feeds: Vec<_> = feeds.collect();
         drop(outlets);
         let element = self.obj().clone().upcast::<gst::Element>();
@@ -177,9 +183,9 @@ impl ElementImpl for MillSrc {
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
             PADS.iter()
-                .filter_map(|(name, _)| {
+                .filter_map(|(name, kind)| {
                     let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Request);
-                    gst::PadTemplate::new(name, direction, presence, &source_caps(name)).ok()
+                    gst::PadTemplate::new(name, direction, presence, &source_caps(*kind)).ok()
                 })
                 .collect()
         });
@@ -189,18 +195,18 @@ impl ElementImpl for MillSrc {
     fn request_new_pad(
         &self,
         template: &gst::PadTemplate,
-        _name: Option<&str>,
+        name: Option<&str>,
         _caps: Option<&gst::Caps>,
     ) -> Option<gst::Pad> {
-        let name = template.name_template();
-        let (_, kind) = *PADS.iter().find(|(known, _)| *known == name)?;
-        if self.outlets().iter().any(|outlet| outlet.kind == kind) {
+        let key: TrackKey = name.unwrap_or(template.name_template()).parse().ok()?;
+        let name = key.to_string();
+        if self.outlets().iter().any(|outlet| outlet.key == key) {
             gst::error!(CAT, imp = self, "pad {name} is in use already");
             return None;
         }
         // The queue is unbounded on purpose: `appsrc` could only block or drop anywhere. See `Feed`.
         let appsrc = gst_app::AppSrc::builder()
-            .name(name)
+            .name(&name)
             .format(gst::Format::Time)
             .stream_type(gst_app::AppStreamType::Stream)
             .is_live(self.settings().is_live)
@@ -212,10 +218,10 @@ impl ElementImpl for MillSrc {
         bin.add(&appsrc).ok()?;
         let pad = gst::GhostPad::builder_from_template_with_target(template, &appsrc.static_pad("src")?)
             .ok()?
-            .name(name)
+            .name(&name)
             .build();
         self.outlets().push(Outlet {
-            kind,
+            key,
             appsrc: appsrc.clone(),
         });
         bin.add_pad(&pad).ok()?;

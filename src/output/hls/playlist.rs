@@ -47,10 +47,10 @@ pub(super) struct Listed {
 /// What a multivariant playlist offers (§4.3.4).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Multivariant {
-    /// The picture, if there is one.
-    pub(super) video: Option<Variant>,
-    /// The sound, if there is some.
-    pub(super) audio: Option<Variant>,
+    /// The pictures, best choice first.
+    pub(super) videos: Vec<Variant>,
+    /// The sound, best choice first.
+    pub(super) audios: Vec<Variant>,
     /// Every segment of every track can be started with.
     pub(super) independent: bool,
 }
@@ -115,34 +115,63 @@ impl Multivariant {
         if self.independent {
             writeln!(text, "#EXT-X-INDEPENDENT-SEGMENTS")?;
         }
-        if let (Some(_), Some(audio)) = (&self.video, &self.audio) {
-            write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Audio\"")?;
-            write!(text, ",DEFAULT=YES,AUTOSELECT=YES")?;
+        // Sound alone, of one kind, needs no group.
+        let group = match self.videos.is_empty() {
+            false => &self.audios[..],
+            true if self.audios.len() > 1 => &self.audios[..],
+            true => &[],
+        };
+        for (number, audio) in (1..).zip(group) {
+            let name = match number {
+                1 => "Audio".to_owned(),
+                number => format!("Audio {number}"),
+            };
+            let default = if number == 1 { "YES" } else { "NO" };
+            write!(text, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"{name}\"")?;
+            write!(text, ",DEFAULT={default},AUTOSELECT=YES")?;
             if let Some(channels) = audio.channels {
                 write!(text, ",CHANNELS=\"{channels}\"")?;
             }
             writeln!(text, ",URI=\"{folder}/{}\"", audio.file)?;
         }
-        let Some(main) = self.video.as_ref().or(self.audio.as_ref()) else {
-            return Ok(text);
+        let mains = match self.videos.is_empty() {
+            false => &self.videos[..],
+            true => &self.audios[..self.audios.len().min(1)],
         };
-        let together: Vec<&Variant> = self.video.iter().chain(&self.audio).collect();
-        let sum = |part: fn(&Variant) -> u64| together.iter().map(|variant| part(variant)).sum::<u64>();
-        let codecs: Vec<&str> = together.iter().map(|variant| variant.codecs.as_str()).collect();
+        for main in mains {
+            main.write_stream(group, folder, &mut text)?;
+        }
+        Ok(text)
+    }
+}
+
+impl Variant {
+    /// `EXT-X-STREAM-INF` for these pictures with any of that sound (§4.3.4.2).
+    fn write_stream(&self, group: &[Self], folder: &str, text: &mut String) -> fmt::Result {
+        let sum = |part: fn(&Self) -> u64| {
+            // Of the group one is played, whichever.
+            let sound = group.iter().filter(|audio| audio.file != self.file).map(part).max();
+            part(self) + sound.unwrap_or(0)
+        };
+        let mut codecs = vec![self.codecs.as_str()];
+        for audio in group {
+            if !codecs.contains(&audio.codecs.as_str()) {
+                codecs.push(&audio.codecs);
+            }
+        }
         write!(text, "#EXT-X-STREAM-INF:BANDWIDTH={}", sum(|it| it.peak_bandwidth))?;
         write!(text, ",AVERAGE-BANDWIDTH={}", sum(|it| it.average_bandwidth))?;
         write!(text, ",CODECS=\"{}\"", codecs.join(","))?;
-        if let Some((width, height)) = main.resolution {
+        if let Some((width, height)) = self.resolution {
             write!(text, ",RESOLUTION={width}x{height}")?;
         }
-        if let Some((numerator, denominator)) = main.frame_rate.filter(|(_, denominator)| *denominator > 0) {
+        if let Some((numerator, denominator)) = self.frame_rate.filter(|(_, denominator)| *denominator > 0) {
             write!(text, ",FRAME-RATE={:.3}", f64::from(numerator) / f64::from(denominator))?;
         }
-        if together.len() > 1 {
+        if !group.is_empty() {
             write!(text, ",AUDIO=\"audio\"")?;
         }
-        writeln!(text, "\n{folder}/{}", main.file)?;
-        Ok(text)
+        writeln!(text, "\n{folder}/{}", self.file)
     }
 }
 
@@ -290,8 +319,8 @@ video.a1.10.m4s
     #[test]
     fn picture_and_sound_are_a_variant_with_an_audio_group() {
         let playlist = Multivariant {
-            video: Some(video()),
-            audio: Some(audio()),
+            videos: vec![video()],
+            audios: vec![audio()],
             independent: true,
         };
         assert_eq!(
@@ -311,19 +340,52 @@ my%20cam/video.a1.media.m3u8
 
     #[test]
     fn one_track_alone_needs_no_group() {
-        let only = |video, audio| {
+        let only = |videos, audios| {
             let playlist = Multivariant {
-                video,
-                audio,
+                videos,
+                audios,
                 independent: false,
             };
             playlist.text("x").unwrap()
         };
-        let sound = only(None, Some(audio()));
+        let sound = only(vec![], vec![audio()]);
         assert!(
             sound.ends_with("CODECS=\"mp4a.40.2\"\nx/audio.a1.media.m3u8\n"),
             "{sound}"
         );
-        assert!(!only(Some(video()), None).contains("audio"));
+        assert!(!only(vec![video()], vec![]).contains("audio"));
+    }
+
+    #[test]
+    fn several_tracks_are_variants_and_renditions_with_every_codec() {
+        let further = Variant {
+            file: Resource::Playlist {
+                track: TrackName::new(MediaKind::Audio, 1).unwrap(),
+                presentation: 0xa1,
+            },
+            codecs: "opus".to_owned(),
+            peak_bandwidth: 64_000,
+            average_bandwidth: 60_000,
+            ..audio()
+        };
+        let playlist = Multivariant {
+            videos: vec![video(), video()],
+            audios: vec![audio(), further],
+            independent: true,
+        };
+        let text = playlist.text("x").unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| line.starts_with("#EXT-X-MEDIA:")).collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].contains("NAME=\"Audio\",DEFAULT=YES"), "{text}");
+        assert!(lines[1].contains("NAME=\"Audio 2\",DEFAULT=NO"), "{text}");
+        assert_eq!(
+            text.matches("CODECS=\"avc1.64001f,mp4a.40.2,opus\"").count(),
+            2,
+            "{text}"
+        );
+        assert!(
+            text.contains("BANDWIDTH=1330000,AVERAGE-BANDWIDTH=1128000"),
+            "the dearest sound counts: {text}"
+        );
     }
 }

@@ -286,30 +286,34 @@ impl State {
         let Some(expected) = &self.expected else {
             return false;
         };
-        let has = |kind: &MediaKind| {
-            let mut of_kind = self.tracks.iter().filter(|(name, _)| name.kind() == *kind);
-            of_kind.any(|(_, track)| track.opening == self.opening && !track.segments.is_empty())
+        let count = |kind: MediaKind| {
+            let of_kind = self.tracks.iter().filter(|(name, _)| name.kind() == kind);
+            of_kind
+                .filter(|(_, track)| track.opening == self.opening && !track.segments.is_empty())
+                .count()
         };
-        !expected.is_empty() && expected.iter().all(has)
+        let wanted = |kind: MediaKind| expected.iter().filter(|known| **known == kind).count();
+        !expected.is_empty() && expected.iter().all(|kind| count(*kind) >= wanted(*kind))
     }
 
     /// The multivariant playlist of the tracks that have a segment; `None` while none has.
     pub(super) fn multivariant(&self) -> Option<Multivariant> {
+        let current: Vec<_> = self
+            .tracks
+            .iter()
+            .filter(|(_, track)| track.opening == self.opening && !track.segments.is_empty())
+            .collect();
         let of_kind = |kind: MediaKind| {
-            let mut tracks = self.tracks.iter().filter(|(name, _)| name.kind() == kind);
-            let (name, track) =
-                tracks.find(|(_, track)| track.opening == self.opening && !track.segments.is_empty())?;
-            Some((track, track.variant(*name, self.id, self.target_duration)))
+            let tracks = current.iter().filter(|(name, _)| name.kind() == kind);
+            tracks
+                .map(|(name, track)| track.variant(**name, self.id, self.target_duration))
+                .collect()
         };
-        let (video, audio) = (of_kind(MediaKind::Video), of_kind(MediaKind::Audio));
-        if video.is_none() && audio.is_none() {
-            return None;
-        }
-        let mut tracks = video.iter().chain(&audio).map(|(track, _)| track);
-        Some(Multivariant {
-            independent: tracks.all(|track| track.segments.iter().all(|segment| segment.is_independent())),
-            video: video.map(|(_, variant)| variant),
-            audio: audio.map(|(_, variant)| variant),
+        let is_independent = |track: &Track| track.segments.iter().all(|segment| segment.is_independent());
+        (!current.is_empty()).then(|| Multivariant {
+            videos: of_kind(MediaKind::Video),
+            audios: of_kind(MediaKind::Audio),
+            independent: current.iter().all(|(_, track)| is_independent(track)),
         })
     }
 

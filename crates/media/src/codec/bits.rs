@@ -57,6 +57,14 @@ impl<'a> BitReader<'a> {
         Ok(())
     }
 
+    /// Whole bytes, from a byte boundary on.
+    pub(super) fn bytes(&mut self, count: usize, field: &'static str) -> Result<&'a [u8], ConfigError> {
+        debug_assert!(self.bit.is_multiple_of(8));
+        let from = self.bit / 8;
+        self.skip(count.saturating_mul(8), field)?;
+        Ok(&self.bytes[from..from + count])
+    }
+
     /// Moves to the next byte boundary, which is never past the end.
     pub(super) fn align(&mut self) {
         self.bit = self.bit.next_multiple_of(8);

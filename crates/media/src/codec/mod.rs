@@ -1,12 +1,20 @@
-//! Decoder configurations: what `avcC`, AudioSpecificConfig and MP3 frame headers say about a stream.
+//! Decoder configurations: what `avcC`, `hvcC`, AudioSpecificConfig and their like, and the headers of frames that have none,
+//! say about a stream.
 //!
 //! Only what a server must know before it decodes anything is read: sizes, rates, profiles. Slices and spectra are
 //! left to decoders.
 
 pub mod aac;
+pub mod ac3;
+pub mod av1;
 mod bits;
+pub mod flac;
 pub mod h264;
+pub mod hevc;
 pub mod mp3;
+mod nal;
+pub mod opus;
+pub mod vpx;
 
 use crate::Codec;
 
@@ -34,9 +42,12 @@ pub enum ConfigError {
         /// What it holds.
         value: u32,
     },
-    /// An `avcC` without any sequence parameter set: nothing tells the size of the pictures.
-    #[error("avcC holds no SPS")]
+    /// An `avcC` or `hvcC` without any sequence parameter set: nothing tells the size of the pictures.
+    #[error("the record holds no SPS")]
     NoSps,
+    /// The record leaves the size of the pictures to the first key frame.
+    #[error("the record does not tell the size of the pictures")]
+    NoSize,
     /// The codec has no configuration record; its frames describe themselves.
     #[error("{0:?} has no configuration record")]
     NoRecord(Codec),

@@ -4,7 +4,7 @@ use super::FourCc;
 
 /// Why a tag body could not be taken.
 ///
-/// [`Empty`](Self::Empty) and [`Command`](Self::Command) are no fault of the stream: real encoders send both. Callers
+/// [`Empty`](Self::Empty), [`Command`](Self::Command) and [`Reserved`](Self::Reserved) are no fault of the stream: real encoders send them. Callers
 /// skip them (see [`is_ignorable`](Self::is_ignorable)); every other variant is worth telling the publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +49,12 @@ pub enum TagError {
         /// The codec it names.
         fourcc: FourCc,
     },
+    /// A message of several tracks, or with modifiers, that was not unpacked.
+    #[error("several tracks or modifiers in one Enhanced RTMP message")]
+    Packed,
+    /// A packet type, or kind of multitrack message, that Enhanced RTMP keeps for later. Receivers have to pass over it.
+    #[error("Enhanced RTMP packet type {0:#04x} is reserved")]
+    Reserved(u8),
     /// A frame type outside 1–5 (E.4.3.1 `FrameType`).
     #[error("video frame type {0} is undefined")]
     FrameType(u8),
@@ -65,7 +71,7 @@ pub enum TagError {
 impl TagError {
     /// Nothing is wrong; there is only nothing to carry.
     pub fn is_ignorable(&self) -> bool {
-        matches!(self, Self::Empty | Self::Command(_))
+        matches!(self, Self::Empty | Self::Command(_) | Self::Reserved(_))
     }
 }
 

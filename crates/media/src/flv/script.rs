@@ -5,7 +5,10 @@
 
 use bytes::Bytes;
 
-use super::amf::{ScriptBody, Value, Walker};
+use super::{
+    FourCc,
+    amf::{ScriptBody, Value, Walker},
+};
 use crate::{Codec, Format, Track};
 
 const ON_META_DATA: &[u8] = b"onMetaData";
@@ -124,12 +127,13 @@ pub(super) fn describe(tracks: &[Track], body: &mut ScriptBody) {
     }
 }
 
-/// E.4.3.1 `CodecID` and E.4.2.1 `SoundFormat`.
+/// E.4.3.1 `CodecID` and E.4.2.1 `SoundFormat`, or the FourCC as a number ("Enhanced RTMP" v2, "Enhancing onMetaData").
 fn codec_id(codec: Codec) -> f64 {
     match codec {
         Codec::H264 => 7.0,
         Codec::Aac => 10.0,
         Codec::Mp3 => 2.0,
+        other => FourCc::of(other).number().into(),
     }
 }
 

@@ -268,8 +268,8 @@ mod tests {
             samples_per_frame: 1024,
         };
         let tag = match kind {
-            MediaKind::Video => video_body(Codec::H264, role, key, MediaTime::ZERO, data),
-            MediaKind::Audio => audio_body(Codec::Aac, role, data, format),
+            MediaKind::Video => video_body(Codec::H264, TrackId(0), role, key, MediaTime::ZERO, data),
+            MediaKind::Audio => audio_body(Codec::Aac, TrackId(0), role, data, format),
             MediaKind::Data => Bytes::copy_from_slice(data),
         };
         let time = MediaTime::from_millis(ms);

@@ -369,7 +369,7 @@ fn bandwidth_is_what_was_measured() {
     it.chunk(video, 2000, 2500, true);
     it.chunk(video, 2500, 3000, false);
     it.segments(video, 3..4);
-    let variant = it.state.multivariant().unwrap().video.unwrap();
+    let variant = it.state.multivariant().unwrap().videos.remove(0);
     assert_eq!(variant.peak_bandwidth, 16_000, "1000 bytes each half second");
     assert_eq!(variant.average_bandwidth, 10_667, "4000 bytes in 3 s");
 }

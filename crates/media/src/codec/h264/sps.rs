@@ -1,6 +1,10 @@
 //! The sequence parameter set (ITU-T H.264 7.3.2.1.1) and its VUI (E.1.1).
 
-use crate::codec::{ConfigError, bits::BitReader};
+use crate::codec::{
+    ConfigError,
+    bits::BitReader,
+    nal::{self, without_emulation_prevention},
+};
 
 /// What a sequence parameter set says about the pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +35,6 @@ const SPS: &str = "SPS";
 const NAL_TYPE_SPS: u8 = 7;
 /// No level allows wider or higher pictures (A.3.1: √(8 · MaxFS) macroblocks at level 6.2 is 16 880).
 const MAX_DIMENSION: u32 = 16_880;
-/// Above this a `time_scale` is a timer's, not a camera's.
-const MAX_FRAME_RATE: u32 = 1_000;
 const EXTENDED_SAR: u32 = 255;
 
 /// Table E-1, index `aspect_ratio_idc` - 1.
@@ -135,21 +137,6 @@ impl Sps {
             frame_rate: vui.frame_rate,
         })
     }
-}
-
-/// 7.3.1: drops the 3 of every 00 00 03.
-fn without_emulation_prevention(payload: &[u8]) -> Vec<u8> {
-    let mut rbsp = Vec::with_capacity(payload.len());
-    let mut zeros = 0;
-    for &byte in payload {
-        if zeros >= 2 && byte == 3 {
-            zeros = 0;
-            continue;
-        }
-        zeros = if byte == 0 { zeros + 1 } else { 0 };
-        rbsp.push(byte);
-    }
-    rbsp
 }
 
 /// The profiles whose SPS carries chroma format, bit depths and scaling matrices.
@@ -306,21 +293,5 @@ impl Vui {
 
 /// A tick is a field's duration (E.2.1), so a frame lasts two, progressive or not.
 fn frame_rate(units_in_tick: u32, time_scale: u32) -> Option<(u32, u32)> {
-    let units = u64::from(units_in_tick) * 2;
-    let scale = u64::from(time_scale);
-    if units == 0 || scale == 0 || scale / units > u64::from(MAX_FRAME_RATE) {
-        return None;
-    }
-    let divisor = gcd(scale, units);
-    Some((
-        u32::try_from(scale / divisor).ok()?,
-        u32::try_from(units / divisor).ok()?,
-    ))
-}
-
-fn gcd(mut a: u64, mut b: u64) -> u64 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a
+    nal::frame_rate(u64::from(units_in_tick) * 2, time_scale.into())
 }

@@ -1,0 +1,113 @@
+#![allow(clippy::unwrap_used)]
+
+use bytes::Bytes;
+use streammill_media::Codec;
+
+use super::{super::encoder::EncoderCodec, *};
+
+fn launch(text: &str) -> Launch {
+    toml::from_str(text).unwrap()
+}
+
+fn chosen() -> Chosen {
+    let encoder = Encoder::choose(EncoderCodec::H264, |element| element == "openh264enc").unwrap();
+    Chosen::from([("v".to_owned(), encoder)])
+}
+
+fn video(id: u8) -> Track {
+    let frame = b"\x10\x02\0\x9d\x01\x2a\x80\x02\xe0\x01";
+    Track::from_frame(TrackId(id), Codec::Vp8, Bytes::new(), frame).unwrap()
+}
+
+fn audio(id: u8) -> Track {
+    Track::from_config(TrackId(id), Codec::Aac, Bytes::from_static(b"\x12\x10")).unwrap()
+}
+
+fn text(launch: &Launch, tracks: &[Track]) -> Option<String> {
+    launch_text(launch, tracks, &chosen(), |_| true)
+}
+
+const TRANSCODE: &str = "video = 'in.video ! x ! encoder name=v ! out.video'\naudio = 'in.audio ! out.audio'";
+
+#[test]
+fn only_the_fragments_of_tracks_that_are_there_are_used() {
+    let transcode = launch(TRANSCODE);
+    assert_eq!(
+        text(&transcode, &[video(0)]).unwrap(),
+        "millsink name=out  millsrc name=in  in.video ! x ! openh264enc name=v ! out.video"
+    );
+    assert!(!text(&transcode, &[audio(0)]).unwrap().contains("video"));
+    assert_eq!(text(&launch("video = 'in.video ! fakesink'"), &[audio(0)]), None);
+    assert_eq!(text(&transcode, &[]), None);
+}
+
+#[test]
+fn what_will_arrive_is_known_before_it_does() {
+    let transcode = launch(TRANSCODE);
+    let first = TrackKey::first;
+    assert_eq!(outgoing(&transcode, &[audio(0)]), [first(MediaKind::Audio)]);
+    assert_eq!(outgoing(&launch("video = 'in.video ! fakesink'"), &[video(0)]), []);
+    let source = launch("source = 'x ! out.video  y ! out.audio'");
+    assert_eq!(
+        outgoing(&source, &[]),
+        [first(MediaKind::Audio), first(MediaKind::Video)]
+    );
+    let picture_of_sound = launch("audio = 'in.audio ! wavescope ! out.video'");
+    assert_eq!(outgoing(&picture_of_sound, &[audio(0)]), [first(MediaKind::Video)]);
+}
+
+#[test]
+fn what_both_tracks_lead_to_comes_before_them() {
+    let launch = launch("shared = 'mux name=m ! filesink'\nvideo = 'in.video ! m.'");
+    assert_eq!(
+        text(&launch, &[video(0), audio(0)]).unwrap(),
+        "mux name=m ! filesink  millsrc name=in  in.video ! m."
+    );
+}
+
+#[test]
+fn parser_and_decoder_stand_for_what_the_coding_needs() {
+    let launch =
+        launch("video = 'in.video ! parser ! decoder ! fakesink'\naudio = 'in.audio ! parser ! decoder ! fakesink'");
+    assert_eq!(
+        text(&launch, &[audio(0), video(0)]).unwrap(),
+        "millsrc name=in  in.audio ! aacparse ! avdec_aac ! fakesink  in.video ! identity ! vp8dec ! fakesink"
+    );
+}
+
+#[test]
+fn further_tracks_get_copies_with_their_number_where_a_template_wants_them() {
+    let all = launch(
+        "tracks = 'all'\nshared = 'mux name=m ! filesink'\naudio = 'in.audio ! tee name=t t. ! m.audio_0 t. ! queue name=q x=1.5 ! out.audio'",
+    );
+    assert_eq!(
+        text(&all, &[audio(0), audio(3)]).unwrap(),
+        "millsink name=out  mux name=m ! filesink  millsrc name=in  \
+         in.audio ! tee name=t t. ! m.audio_0 t. ! queue name=q x=1.5 ! out.audio  \
+         in.audio_1 ! tee name=t_1 t_1. ! m.audio_1 t_1. ! queue name=q_1 x=1.5 ! out.audio_1"
+    );
+    let keys = |id| TrackKey {
+        kind: MediaKind::Audio,
+        id: TrackId(id),
+    };
+    assert_eq!(outgoing(&all, &[audio(0), audio(3)]), [keys(0), keys(1)]);
+    assert_eq!(pads(&all, &[audio(0), audio(3)]), [keys(0), keys(1)]);
+    let first = launch("audio = 'in.audio ! fakesink'");
+    assert_eq!(pads(&first, &[audio(1), audio(3)]), [keys(0)]);
+}
+
+#[test]
+fn only_the_word_that_stands_for_an_encoder_is_replaced() {
+    let with = |text: &str| with_elements(text, &chosen(), &Coding::None);
+    for text in [
+        "my-encoder name=v",
+        "encoder name=w",
+        "encodername=v",
+        "x \"a ! encoder name=v\"",
+        "x t='encoder name=v '",
+        "parser ! decoder",
+    ] {
+        assert_eq!(with(text), text);
+    }
+    assert_eq!(with("a !encoder  name=v b=1"), "a !openh264enc  name=v b=1");
+}

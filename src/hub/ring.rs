@@ -205,7 +205,12 @@ impl Ring {
         for header in &headers.0 {
             if cursor.seen.note(header) {
                 let mut header = header.clone();
-                (header.dts, header.pts) = (frame.dts, frame.dts);
+                let time = match header.kind {
+                    // FLV readers take metadata with a time for a track of subtitles.
+                    MediaKind::Data => MediaTime::ZERO,
+                    MediaKind::Audio | MediaKind::Video => frame.dts,
+                };
+                (header.dts, header.pts) = (time, time);
                 out.push(Arc::new(Packet::new(header)));
             }
         }
@@ -297,6 +302,14 @@ mod tests {
         let ring = ring(ROOMY, [config(b"c"), key(0), delta(40), key(80), audio(90), delta(120)]);
         let got = read(&ring, &mut ring.join(true, true), PATIENT);
         assert_eq!(got, ["c@80", "K@80", "a@90", "d@120"]);
+    }
+
+    #[test]
+    fn metadata_comes_first_and_without_a_time() {
+        let meta = frame(MediaKind::Data, FrameRole::Coded, true, 0, b"\x02\x00\x0aonMetaData");
+        let ring = ring(ROOMY, [config(b"c"), meta, key(0), key(80)]);
+        let got = read(&ring, &mut ring.join(true, true), PATIENT);
+        assert_eq!(got, ["\u{2}\0\nonMetaData@0", "c@80", "K@80"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
-use streammill_media::{Frame, MediaKind, flv};
+use streammill_media::{Frame, MediaKind, MediaTime, flv};
 use tokio::time::{Instant, timeout_at};
 
 use super::Slices;
@@ -200,7 +200,10 @@ impl Feed {
                 continue;
             }
             let stamp = frame.dts.as_millis();
-            let time = self.times.place(stamp);
+            let time = match is_untimed(frame) {
+                true => self.times.newest(),
+                false => self.times.place(stamp),
+            };
             if time == stamp {
                 tags.push(tag.clone());
             } else {
@@ -240,6 +243,11 @@ impl Times {
         self.begins = true;
     }
 
+    /// For what has no time of its own.
+    fn newest(&self) -> i64 {
+        self.last.unwrap_or_default()
+    }
+
     fn place(&mut self, stamp: i64) -> i64 {
         if std::mem::take(&mut self.begins)
             && let Some(last) = self.last
@@ -252,6 +260,11 @@ impl Times {
         self.last = self.last.max(Some(time));
         time
     }
+}
+
+/// The metadata that a viewer is given first says nothing of where the stream is.
+fn is_untimed(frame: &Frame) -> bool {
+    frame.kind == MediaKind::Data && frame.dts == MediaTime::ZERO
 }
 
 /// A frame as an FLV tag with the size field behind it. Times wrap at 32 bits, as RTMP's do.

@@ -227,7 +227,7 @@ async fn a_publisher_that_leaves_before_it_sent_anything_does_not_count() {
     };
     let (header, _publication) = tokio::join!(next(&mut feed), publish);
     assert_eq!(header.unwrap(), flv::file_header(true, true)[..]);
-    assert_eq!(tags(&next(&mut feed).await.unwrap())[0], "meta@500");
+    assert_eq!(tags(&next(&mut feed).await.unwrap())[0], "meta@0");
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,7 +281,7 @@ async fn a_viewer_goes_on_where_it_was_when_the_publisher_returns() {
     };
     let (after, publication) = tokio::join!(next(&mut feed), returns);
     let wanted = [
-        "meta@1085",
+        "meta@1045",
         "cv@1085",
         "ca@1085",
         "v@1085",

@@ -15,7 +15,7 @@ use streammill_media::{
     MediaKind,
     flv::{Reader, Tag},
 };
-use streammill_rtmp::{MediaType, Rejection, RtmpTime, ServerConfig, ServerEvent, ServerSession};
+use streammill_rtmp::{MediaType, Rejection, RtmpTime, ServerConfig, ServerEvent, ServerSession, status};
 
 const PATIENCE: gst::ClockTime = gst::ClockTime::from_seconds(20);
 const CLIP: &[u8] = include_bytes!("../../src/pipeline/canned.flv");
@@ -82,10 +82,10 @@ fn millsrc_plays_a_stream_to_its_end() {
     start();
     let address = serve(|session, event| {
         match event {
-            ServerEvent::Connect(_) => session.accept_connect(),
+            ServerEvent::Connect(_) => session.accept_connect().unwrap(),
             ServerEvent::Play(request) => {
                 assert_eq!(request.name, "x");
-                session.accept_play(request.stream);
+                session.accept_play(request.id);
                 for tag in tags() {
                     let kind = match tag.kind {
                         MediaKind::Video => MediaType::Video,
@@ -137,11 +137,11 @@ fn millsink_publishes_everything_up_to_the_end() {
         match event {
             ServerEvent::Connect(request) => {
                 heard.send(request.app.clone()).unwrap();
-                session.accept_connect();
+                session.accept_connect().unwrap();
             }
             ServerEvent::Publish(request) => {
                 heard.send(request.name.clone()).unwrap();
-                session.accept_publish(request.stream);
+                session.accept_publish(request.id);
             }
             ServerEvent::Media { kind, payload, .. } => {
                 let is_config = payload.get(1) == Some(&0);
@@ -179,11 +179,11 @@ fn a_refusal_is_an_error_with_the_servers_words() {
     start();
     let address = serve(|session, event| {
         match event {
-            ServerEvent::Connect(_) => session.accept_connect(),
+            ServerEvent::Connect(_) => session.accept_connect().unwrap(),
             ServerEvent::Publish(request) => session.reject_publish(
-                request.stream,
+                request.id,
                 &Rejection {
-                    code: "NetStream.Publish.BadName",
+                    code: status::PUBLISH_BAD_NAME,
                     description: "someone was faster".to_owned(),
                 },
             ),

@@ -225,6 +225,9 @@ pub struct App {
     /// End players' playing when the publisher goes and begin it anew when he comes, in the words of a play command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub play_restart: Option<bool>,
+    /// What players are sent that do not announce which codings they read.
+    #[serde(default)]
+    pub unannounced_codecs: Option<Unannounced>,
     /// What players get of the publisher's metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
@@ -254,6 +257,7 @@ impl App {
             interleave: self.interleave.or(defaults.interleave),
             publish_notice: self.publish_notice.or(defaults.publish_notice),
             play_restart: self.play_restart.or(defaults.play_restart),
+            unannounced_codecs: self.unannounced_codecs.or(defaults.unannounced_codecs),
             metadata: self.metadata.or(defaults.metadata),
             merge_writes: self.merge_writes.or(defaults.merge_writes),
             max_connections: self.max_connections.or(defaults.max_connections),
@@ -314,6 +318,17 @@ pub enum Metadata {
     Rebuild,
     /// Nothing.
     Off,
+}
+
+/// What players are sent that do not announce which codings they read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unannounced {
+    /// Everything: most players that read Enhanced RTMP announce nothing.
+    #[default]
+    Send,
+    /// H.264, AAC and MP3.
+    LeaveOut,
 }
 
 /// A template with its parameters: `"hls"`, or a table.

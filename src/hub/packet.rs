@@ -21,12 +21,14 @@ pub struct Packet {
 pub enum Form {
     /// One RTMP message in chunks of the usual outgoing size, on the usual stream.
     RtmpChunks,
+    /// The same with the time to the nanosecond, for players of Enhanced RTMP that read it.
+    FineRtmpChunks,
     /// One FLV tag with its header and the size field behind it.
     FlvTag,
 }
 
 impl Form {
-    const COUNT: usize = 2;
+    const COUNT: usize = 3;
 }
 
 impl Packet {

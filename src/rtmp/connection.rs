@@ -6,8 +6,8 @@
 use std::{cell::RefCell, future::poll_fn, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
 use streammill_rtmp::{
-    ConnectRequest, Limits, MediaType, MessageStreamId, Rejection, ServerConfig, ServerEvent, ServerSession,
-    SessionError,
+    Capabilities, ConnectRequest, Limits, MediaType, MessageStreamId, Rejection, ServerConfig, ServerEvent,
+    ServerSession, SessionError, status,
 };
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,7 @@ pub(super) struct Connection {
 struct Client {
     app: String,
     software: String,
+    capabilities: Capabilities,
     _place: Slot<String>,
 }
 
@@ -258,13 +259,15 @@ impl Connection {
                         )
                     });
                     match admitted {
+                        // One that is no longer wanted gives its name back here.
                         Ok(publish) => {
-                            self.session.accept_publish(request.stream);
-                            self.publishes.push(publish);
+                            if self.session.accept_publish(request.id) {
+                                self.publishes.push(publish);
+                            }
                         }
                         Err(rejection) => {
                             info!(reason = %rejection.description, "publisher refused");
-                            self.session.reject_publish(request.stream, &rejection);
+                            self.session.reject_publish(request.id, &rejection);
                             self.end_if_idle()?;
                         }
                     }
@@ -277,16 +280,18 @@ impl Connection {
                             &request,
                             connection.peer,
                             &client.software,
+                            &client.capabilities,
                         )
                     });
                     match admitted {
                         Ok(play) => {
-                            self.session.accept_play(request.stream);
-                            self.plays.push(play);
+                            if self.session.accept_play(request.id) {
+                                self.plays.push(play);
+                            }
                         }
                         Err(rejection) => {
                             info!(reason = %rejection.description, "player refused");
-                            self.session.reject_play(request.stream, &rejection);
+                            self.session.reject_play(request.id, &rejection);
                             self.end_if_idle()?;
                         }
                     }
@@ -344,29 +349,29 @@ impl Connection {
         let app = request.app.trim_end_matches('/');
         let app = app.strip_suffix("/_definst_").unwrap_or(app);
         if let Some(reason) = self.refusal {
-            return self.refuse("NetConnection.Connect.Rejected", reason);
+            return self.refuse(status::CONNECT_REJECTED, reason);
         }
         let host = request.tc_url.as_deref().and_then(host_of);
         let Some(name) = self.context.vhosts.resolve(host, app).map(str::to_owned) else {
             let description = format!("There is no application '{app}' on this server.");
-            return self.refuse("NetConnection.Connect.InvalidApp", &description);
+            return self.refuse(status::CONNECT_INVALID_APP, &description);
         };
         let limit = self.context.apps.get(&name).map_or(usize::MAX, App::max_connections);
         let Some(place) = self.context.clients.apps.take(name.clone(), limit) else {
             let description = format!("The application '{app}' has no room for another connection.");
-            return self.refuse("NetConnection.Connect.Rejected", &description);
+            return self.refuse(status::CONNECT_REJECTED, &description);
         };
         self.client = Some(Client {
             app: name,
             software: request.flash_ver.unwrap_or_default(),
+            capabilities: request.capabilities,
             _place: place,
         });
-        self.session.accept_connect();
-        Ok(())
+        self.session.accept_connect().map_err(End::Protocol)
     }
 
     /// Says why, and ends.
-    fn refuse(&mut self, code: &'static str, reason: &str) -> Result<(), End> {
+    fn refuse(&mut self, code: status::Code, reason: &str) -> Result<(), End> {
         info!(reason, "client refused");
         self.session.reject_connect(&Rejection::new(code, reason));
         Err(End::Refused)
@@ -374,13 +379,10 @@ impl Connection {
 
     fn admit<T>(&self, admit: impl FnOnce(&Self, &Client) -> Result<T, Rejection>) -> Result<T, Rejection> {
         let Some(client) = &self.client else {
-            return Err(Rejection::new("NetStream.Failed", "Connect to an application first."));
+            return Err(Rejection::new(status::FAILED, "Connect to an application first."));
         };
         if self.publishes.len() + self.plays.len() >= MAX_ACTIVE_STREAMS {
-            return Err(Rejection::new(
-                "NetStream.Failed",
-                "This connection has too many streams.",
-            ));
+            return Err(Rejection::new(status::FAILED, "This connection has too many streams."));
         }
         admit(self, client)
     }
@@ -417,6 +419,16 @@ impl Connection {
         if let Some(reason) = objections {
             return Err(End::Unwanted(reason));
         }
+        let unreadable = self
+            .plays
+            .iter_mut()
+            .filter_map(|play| Some((play.stream, play.objection()?)));
+        let unreadable: Vec<_> = unreadable.collect();
+        for (stream, rejection) in &unreadable {
+            info!(reason = %rejection.description, "player refused");
+            self.session.fail_play(*stream, rejection);
+            self.end_play(*stream);
+        }
         let expired: Vec<_> = self
             .plays
             .iter()
@@ -426,9 +438,11 @@ impl Connection {
             self.session.stop_play(*stream, reason);
             self.end_play(*stream);
         }
-        match !expired.is_empty() && self.plays.is_empty() && self.publishes.is_empty() {
-            true => Err(End::Idle),
-            false => Ok(()),
+        let is_idle = self.plays.is_empty() && self.publishes.is_empty();
+        match (unreadable.is_empty(), expired.is_empty()) {
+            (false, _) if is_idle => Err(End::Refused),
+            (true, false) if is_idle => Err(End::Idle),
+            _ => Ok(()),
         }
     }
 

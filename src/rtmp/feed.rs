@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use streammill_media::{Frame, FrameRole, MediaKind};
+use streammill_media::{Frame, FrameRole, MediaKind, flv};
 use streammill_rtmp::{MediaType, MessageStreamId, RtmpTime, chunk};
 
-use super::outbox::Outbox;
+use super::{outbox::Outbox, reads::Reads};
 use crate::hub::{Form, Packet, Subscriber};
 
 /// The message stream id that players in practice have, and that shared chunks carry.
@@ -24,6 +24,7 @@ pub(super) struct Feed {
 /// How a player wants its media.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
+    pub(super) reads: Reads,
     pub(super) wants_audio: bool,
     pub(super) wants_video: bool,
     /// Sound goes on the chunk stream of the pictures.
@@ -43,10 +44,17 @@ impl Feed {
             }
             bytes += frame.tag.len() as u64;
             let is_interleaved = self.shape.is_interleaved && frame.kind == MediaKind::Audio;
+            let nanos = self.shape.reads.nanos && frame.is_enhanced();
             outbox.push(match self.stream {
-                USUAL_STREAM if !is_interleaved => packet
+                USUAL_STREAM if !is_interleaved && !nanos => packet
                     .form(Form::RtmpChunks, |frame| chunks(frame, USUAL_STREAM, false, chunk_size))
                     .clone(),
+                USUAL_STREAM if !is_interleaved => packet
+                    .form(Form::FineRtmpChunks, |frame| {
+                        chunks(&fine(frame), USUAL_STREAM, false, chunk_size)
+                    })
+                    .clone(),
+                stream if nanos => chunks(&fine(frame), stream, is_interleaved, chunk_size),
                 stream => chunks(frame, stream, is_interleaved, chunk_size),
             });
         }
@@ -55,6 +63,9 @@ impl Feed {
 
     fn wants(&mut self, frame: &Frame) -> bool {
         let shape = &mut self.shape;
+        if !shape.reads.takes(frame) {
+            return false;
+        }
         match frame.kind {
             MediaKind::Audio if shape.waits_for_video && shape.wants_video && frame.role == FrameRole::Coded => {
                 // Sound without pictures has nothing to wait for.
@@ -69,6 +80,17 @@ impl Feed {
             }
             MediaKind::Data => true,
         }
+    }
+}
+
+/// With what lies between two milliseconds beside it, where there is something.
+fn fine(frame: &Frame) -> Frame {
+    let nanos = frame.dts.as_nanos().rem_euclid(1_000_000);
+    // Less than a million.
+    let tag = flv::with_nanos(frame.kind, &frame.tag, nanos as u32);
+    Frame {
+        tag: tag.unwrap_or_else(|| frame.tag.clone()),
+        ..frame.clone()
     }
 }
 

@@ -29,6 +29,9 @@ const DESCRIPTIVE: &[&str] = &[
     "level",
 ];
 
+/// What describes tracks from the second on ("Enhanced RTMP" v2, "Enhancing onMetaData").
+const TRACKS: &[&str] = &["audioTrackIdInfoMap", "videoTrackIdInfoMap"];
+
 /// The data message as players are to get it. Other messages than `onMetaData` are passed on as they are.
 pub(super) fn apply(policy: Metadata, message: Bytes) -> Option<Bytes> {
     // AMF0 string marker, length 10, then the name (AMF0 §2.4).
@@ -47,9 +50,10 @@ fn rebuild(values: &[Value]) -> Bytes {
     let server = concat!("streammill/", env!("CARGO_PKG_VERSION"));
     let mut properties = vec![("Server".to_owned(), Value::string(server))];
     if let Some(Value::Object(said) | Value::EcmaArray(said)) = values.get(1) {
-        let descriptive = said.iter().filter(|(name, value)| {
-            let is_plain = matches!(value, Value::Number(_) | Value::Boolean(_) | Value::String(_));
-            is_plain && DESCRIPTIVE.contains(&name.as_str())
+        let descriptive = said.iter().filter(|(name, value)| match value {
+            Value::Number(_) | Value::Boolean(_) | Value::String(_) => DESCRIPTIVE.contains(&name.as_str()),
+            Value::Object(_) | Value::EcmaArray(_) => TRACKS.contains(&name.as_str()),
+            _ => false,
         });
         properties.extend(descriptive.cloned());
     }

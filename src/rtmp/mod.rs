@@ -21,6 +21,7 @@ mod patience;
 mod play;
 mod proxy_protocol;
 mod publish;
+mod reads;
 mod socket;
 mod stream;
 mod tls;

@@ -2,18 +2,21 @@
 
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::future::select_all;
-use streammill_rtmp::{MessageStreamId, PlayRequest, Rejection, ServerSession};
+use streammill_rtmp::{Capabilities, MessageStreamId, PlayRequest, Rejection, ServerSession, status};
+use tokio::sync::watch;
 use tracing::{Span, field::display, info};
 
 use super::{
     Context,
     feed::{Feed, Shape},
+    reads::Reads,
 };
-use crate::hub::{Interest, Protocol, StreamKey, Subscriber};
+use crate::hub::{Interest, Protocol, StreamKey, Subscriber, Tracks};
 
 /// One message stream that plays.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(super) struct Play {
     pub(super) longest_hold: Duration,
     place: Place,
     shape: Shape,
+    /// Of the publication that is played, until it is known whether there is anything in it to read.
+    unsettled: Option<watch::Receiver<Arc<Tracks>>>,
     is_told: bool,
     is_restarted: bool,
     /// A publication has been played to its end, so the next one is announced.
@@ -50,8 +55,9 @@ impl Play {
         request: &PlayRequest,
         peer: Option<SocketAddr>,
         software: &str,
+        capabilities: &Capabilities,
     ) -> Result<Self, Rejection> {
-        let refuse = |reason: &str| Rejection::new("NetStream.Play.StreamNotFound", reason);
+        let refuse = |reason: &str| Rejection::new(status::PLAY_STREAM_NOT_FOUND, reason);
         let settings = context.apps.get(app).cloned().unwrap_or_default();
         let key = StreamKey::new(app, &request.name).map_err(|error| refuse(&error.to_string()))?;
         if !settings.allows_idle_streams() && !context.hub.is_live(&key) {
@@ -71,7 +77,13 @@ impl Play {
             place: Place::Waiting(context.hub.subscribe(&key, interest)),
             key,
             longest_hold: settings.merge_writes(),
+            unsettled: None,
             shape: Shape {
+                reads: Reads::new(
+                    capabilities,
+                    request.args.as_deref(),
+                    settings.unannounced_codecs.unwrap_or_default(),
+                ),
                 wants_audio: true,
                 wants_video: true,
                 is_interleaved: settings.interleave.unwrap_or(false),
@@ -113,6 +125,7 @@ impl Play {
         match std::mem::replace(&mut self.place, Place::Fed) {
             Place::Waiting(subscriber) => {
                 self.idle_since = None;
+                self.unsettled = subscriber.tracks();
                 let feed = Feed {
                     stream: self.stream,
                     subscriber,
@@ -159,6 +172,16 @@ impl Play {
     pub(super) fn expired(&self) -> Option<String> {
         let waited = self.idle_since?.elapsed();
         (waited >= self.idle_timeout).then(|| format!("stream {} is not live", self.key))
+    }
+
+    /// Why the player should be told that it asked in vain: the stream has nothing that it can read.
+    pub(super) fn objection(&mut self) -> Option<Rejection> {
+        let tracks = self.unsettled.as_ref()?.borrow().clone();
+        if tracks.settled {
+            self.unsettled = None;
+        }
+        let reason = self.shape.reads.objection(&tracks)?;
+        Some(Rejection::new(status::PLAY_NO_SUPPORTED_TRACK, &reason))
     }
 
     pub(super) fn receive_audio(&mut self, on: bool) {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use streammill_rtmp::{MessageStreamId, PublishRequest, Rejection};
+use streammill_rtmp::{MessageStreamId, PublishRequest, Rejection, status};
 use tracing::{Span, field::display, info};
 
 use super::Context;
@@ -36,7 +36,7 @@ impl Publish {
         peer: Option<SocketAddr>,
         software: &str,
     ) -> Result<Self, Rejection> {
-        let refuse = |error: &dyn std::fmt::Display| Rejection::new("NetStream.Publish.BadName", &error.to_string());
+        let refuse = |error: &dyn std::fmt::Display| Rejection::new(status::PUBLISH_BAD_NAME, &error.to_string());
         let key = StreamKey::new(app, &request.name).map_err(|error| refuse(&error))?;
         let settings = context.apps.get(app).cloned().unwrap_or_default();
         let terms = Terms {

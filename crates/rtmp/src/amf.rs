@@ -1,6 +1,10 @@
 //! AMF0 (Adobe AMF 0 specification), as far as RTMP uses it, within bounds.
 
+mod three;
+
 use bytes::{BufMut, Bytes, BytesMut};
+
+use self::three::References;
 
 /// Deepest nesting of objects and arrays. Real commands have two levels.
 const MAX_DEPTH: usize = 16;
@@ -66,7 +70,12 @@ impl Value {
 
 /// Reads all values of a message.
 pub fn decode(data: &[u8]) -> Result<Vec<Value>, AmfError> {
-    let mut decoder = Decoder { data, at: 0, values: 0 };
+    let mut decoder = Decoder {
+        data,
+        at: 0,
+        values: 0,
+        references: References::default(),
+    };
     let mut values = Vec::new();
     while decoder.at < data.len() {
         values.push(decoder.value(0)?);
@@ -78,17 +87,12 @@ struct Decoder<'a> {
     data: &'a [u8],
     at: usize,
     values: usize,
+    references: References,
 }
 
 impl<'a> Decoder<'a> {
     fn value(&mut self, depth: usize) -> Result<Value, AmfError> {
-        self.values += 1;
-        if depth > MAX_DEPTH {
-            return Err(self.error(Reason::TooDeep));
-        }
-        if self.values > MAX_VALUES {
-            return Err(self.error(Reason::TooMany));
-        }
+        self.count(depth)?;
         Ok(match self.bytes::<1>()?[0] {
             0 => Value::Number(f64::from_be_bytes(self.bytes()?)),
             1 => Value::Boolean(self.bytes::<1>()?[0] != 0),
@@ -123,8 +127,22 @@ impl<'a> Decoder<'a> {
                 self.short_string()?;
                 Value::Object(self.properties(depth)?)
             }
+            // §3.1: one value of AMF3.
+            17 => self.value3(depth)?,
             marker => return Err(self.error(Reason::Marker(marker))),
         })
+    }
+
+    /// Counts a value, which holds recursion and memory within bounds.
+    fn count(&mut self, depth: usize) -> Result<(), AmfError> {
+        self.values += 1;
+        if depth > MAX_DEPTH {
+            return Err(self.error(Reason::TooDeep));
+        }
+        if self.values > MAX_VALUES {
+            return Err(self.error(Reason::TooMany));
+        }
+        Ok(())
     }
 
     fn properties(&mut self, depth: usize) -> Result<Vec<(String, Value)>, AmfError> {
@@ -236,7 +254,7 @@ fn encode_properties(properties: &[(String, Value)], out: &mut BytesMut) {
 
 /// Why AMF cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("AMF0 at byte {position}: {reason}")]
+#[error("AMF at byte {position}: {reason}")]
 pub struct AmfError {
     position: usize,
     reason: Reason,
@@ -252,4 +270,10 @@ enum Reason {
     TooMany,
     #[error("type marker {0} is not supported")]
     Marker(u8),
+    #[error("AMF3 type marker {0} is not supported")]
+    Marker3(u8),
+    #[error("a reference to what was not there before")]
+    Reference,
+    #[error("an object that only its own class can read")]
+    Externalizable,
 }

@@ -6,6 +6,7 @@ use crate::{
     ChunkStreamId, ClientConfig, ClientEvent, ClientSession, Limits, MediaType, MessageStreamId, Rejection, RtmpTime,
     ServerConfig, ServerEvent, ServerSession, SessionError, amf,
     chunk::{ChunkReader, ChunkWriter, RawMessage},
+    status,
 };
 
 /// Small, so that the bounds are met by short inputs.
@@ -235,15 +236,20 @@ impl Pair {
     }
 
     fn answer_requests(&mut self, is_welcome: impl Fn() -> bool) {
-        let rejection = Rejection::new("NetStream.Failed", "No.");
+        let rejection = Rejection::new(status::FAILED, "No.");
         while let Some(event) = self.server.poll_event() {
             match event {
-                ServerEvent::Connect(_) if is_welcome() => self.server.accept_connect(),
+                // What came too early is an error of the client's, which its next message shows again.
+                ServerEvent::Connect(_) if is_welcome() => drop(self.server.accept_connect()),
                 ServerEvent::Connect(_) => self.server.reject_connect(&rejection),
-                ServerEvent::Publish(request) if is_welcome() => self.server.accept_publish(request.stream),
-                ServerEvent::Publish(request) => self.server.reject_publish(request.stream, &rejection),
-                ServerEvent::Play(request) if is_welcome() => self.server.accept_play(request.stream),
-                ServerEvent::Play(request) => self.server.reject_play(request.stream, &rejection),
+                ServerEvent::Publish(request) if is_welcome() => {
+                    self.server.accept_publish(request.id);
+                }
+                ServerEvent::Publish(request) => self.server.reject_publish(request.id, &rejection),
+                ServerEvent::Play(request) if is_welcome() => {
+                    self.server.accept_play(request.id);
+                }
+                ServerEvent::Play(request) => self.server.reject_play(request.id, &rejection),
                 ServerEvent::Media { timestamp, payload, .. } => self.media.push((timestamp, payload)),
                 _ => {}
             }

@@ -26,7 +26,8 @@ pub use handshake::HandshakeError;
 pub use ids::{ChunkStreamId, MessageStreamId, RtmpTime};
 pub use limits::Limits;
 pub use message::MediaType;
+pub use session::status;
 pub use session::{
-    ClientConfig, ClientEvent, ClientSession, ConnectRequest, PlayRequest, PublishRequest, Rejection, ServerConfig,
-    ServerEvent, ServerSession, SessionError,
+    Capabilities, ClientConfig, ClientEvent, ClientSession, ConnectRequest, Extensions, FourCc, PlayRequest,
+    PublishRequest, Rejection, RequestId, ServerConfig, ServerEvent, ServerSession, SessionError,
 };

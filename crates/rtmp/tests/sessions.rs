@@ -7,7 +7,7 @@ mod pair;
 use bytes::Bytes;
 use streammill_rtmp::{
     ClientConfig, ClientEvent, Limits, MediaType, MessageStreamId, Rejection, RtmpTime, ServerEvent, SessionError,
-    chunk,
+    chunk, status,
 };
 
 use pair::Pair;
@@ -34,7 +34,7 @@ fn what_is_published_arrives_whole_however_the_bytes_are_cut() {
         let mut pair = Pair::new(seed);
         pair.connect();
         let stream = pair.ask_to_publish("cam?secret=1");
-        pair.server.accept_publish(stream);
+        assert!(pair.server.accept_publish(stream));
         pair.run().unwrap();
         assert!(
             pair.client_events
@@ -80,7 +80,7 @@ fn a_refused_publisher_sees_why() {
     let stream = pair.ask_to_publish("cam");
     pair.server.reject_publish(
         stream,
-        &Rejection::new("NetStream.Publish.BadName", "Somebody else publishes it."),
+        &Rejection::new(status::PUBLISH_BAD_NAME, "Somebody else publishes it."),
     );
     pair.run().unwrap();
     let seen = pair.client_events.iter().any(|event| {
@@ -95,7 +95,7 @@ fn a_refused_client_sees_why() {
     let mut pair = Pair::new(2);
     pair.run().unwrap();
     pair.server.reject_connect(&Rejection::new(
-        "NetConnection.Connect.InvalidApp",
+        status::CONNECT_INVALID_APP,
         "There is no application 'live'.",
     ));
     pair.run().unwrap();
@@ -108,7 +108,7 @@ fn a_player_gets_the_sessions_messages_and_the_shared_ones_in_any_order() {
         let mut pair = Pair::new(seed);
         pair.connect();
         let stream = pair.ask_to_play("cam");
-        pair.server.accept_play(stream);
+        assert!(pair.server.accept_play(stream));
         pair.run().unwrap();
         pair.client_events.clear();
 
@@ -116,7 +116,8 @@ fn a_player_gets_the_sessions_messages_and_the_shared_ones_in_any_order() {
             let time = RtmpTime(0xff_fffd + round);
             let payload = Bytes::from(vec![7; 9000]);
             if round % 2 == 0 {
-                pair.server.send_frame(stream, MediaType::Video, time, &payload);
+                pair.server
+                    .send_frame(stream.stream(), MediaType::Video, time, &payload);
                 pair.run().unwrap();
             } else {
                 pair.give_client(&chunk::shared_form(
@@ -150,7 +151,7 @@ fn media_before_publish_costs_the_connection() {
     let mut pair = Pair::new(3);
     pair.connect();
     let stream = pair.ask_to_play("cam");
-    pair.server.accept_play(stream);
+    assert!(pair.server.accept_play(stream));
     pair.run().unwrap();
     pair.client
         .send_frame(MediaType::Video, RtmpTime(0), &Bytes::from_static(b"x"));
@@ -165,7 +166,7 @@ fn media_while_the_answer_is_pending_is_passed_over() {
     pair.client
         .send_frame(MediaType::Video, RtmpTime(0), &Bytes::from_static(b"early"));
     pair.run().unwrap();
-    pair.server.accept_publish(stream);
+    assert!(pair.server.accept_publish(stream));
     pair.client
         .send_frame(MediaType::Video, RtmpTime(40), &Bytes::from_static(b"x"));
     pair.run().unwrap();
@@ -181,7 +182,7 @@ fn a_message_beyond_the_limit_is_refused_when_its_length_is_read() {
     let mut pair = Pair::with(4, ClientConfig::default(), limits);
     pair.connect();
     let stream = pair.ask_to_publish("cam");
-    pair.server.accept_publish(stream);
+    assert!(pair.server.accept_publish(stream));
     pair.run().unwrap();
     pair.client
         .send_frame(MediaType::Video, RtmpTime(0), &Bytes::from(vec![0; 10_001]));
@@ -195,14 +196,14 @@ fn a_publisher_that_closes_its_stream_may_publish_again() {
     pair.connect();
     for name in ["one", "two"] {
         let stream = pair.ask_to_publish(name);
-        pair.server.accept_publish(stream);
+        assert!(pair.server.accept_publish(stream));
         pair.run().unwrap();
         pair.client.close_stream();
         pair.run().unwrap();
         let ended = pair
             .server_events
             .iter()
-            .any(|event| matches!(event, ServerEvent::PublishEnd { stream: s } if *s == stream));
+            .any(|event| matches!(event, ServerEvent::PublishEnd { stream: s } if *s == stream.stream()));
         assert!(ended, "{name}");
         pair.server_events.clear();
     }
@@ -225,12 +226,12 @@ fn players_are_told_that_the_publisher_left_and_came_back() {
     let mut pair = Pair::new(7);
     pair.connect();
     let stream = pair.ask_to_play("cam");
-    pair.server.accept_play(stream);
+    assert!(pair.server.accept_play(stream));
     pair.run().unwrap();
     pair.client_events.clear();
-    pair.server.notify_unpublish(stream, "cam");
-    pair.server.stream_eof(stream);
-    pair.server.notify_publish(stream, "cam");
+    pair.server.notify_unpublish(stream.stream(), "cam");
+    pair.server.stream_eof(stream.stream());
+    pair.server.notify_publish(stream.stream(), "cam");
     pair.run().unwrap();
     let codes: Vec<_> = pair
         .client_events
@@ -252,12 +253,13 @@ fn a_peer_that_asks_for_acknowledgements_gets_them() {
     let mut pair = Pair::new(8);
     pair.connect();
     let stream = pair.ask_to_play("cam");
-    pair.server.accept_play(stream);
+    assert!(pair.server.accept_play(stream));
     pair.run().unwrap();
     // The server asked for one after each 5,000,000 bytes when it let the client in.
     let payload = Bytes::from(vec![0; 1_000_000]);
     for _ in 0..6 {
-        pair.server.send_frame(stream, MediaType::Video, RtmpTime(0), &payload);
+        pair.server
+            .send_frame(stream.stream(), MediaType::Video, RtmpTime(0), &payload);
         while let Some(bytes) = pair.server.poll_output() {
             pair.give_client(&bytes);
         }

@@ -140,7 +140,7 @@ async fn a_viewer_gets_the_header_then_all_that_waits_at_once_and_shares_it() {
     let bytes = slices.copy_to_bytes(slices.remaining());
     let at = 0x0123_4567;
     let wanted = [
-        format!("meta@{at}"),
+        "meta@0".to_owned(),
         format!("cv@{at}"),
         format!("ca@{at}"),
         format!("v@{at}"),

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{
-    SessionError,
+    Capabilities, SessionError,
     link::{Incoming, Link},
 };
 use crate::{Limits, MediaType, MessageStreamId, RtmpTime, amf::Value, handshake::Role, message::user_event};
@@ -21,6 +21,8 @@ pub struct ClientConfig {
     pub flash_ver: String,
     /// Chunk size of what is sent.
     pub chunk_size: u32,
+    /// Announce what Enhanced RTMP adds.
+    pub is_enhanced: bool,
     /// Milliseconds a player says it buffers.
     pub buffer_millis: u32,
     /// Bounds.
@@ -34,6 +36,7 @@ impl Default for ClientConfig {
             tc_url: "rtmp://127.0.0.1/live".to_owned(),
             flash_ver: "FMLE/3.0 (compatible; streammill)".to_owned(),
             chunk_size: 4096,
+            is_enhanced: true,
             buffer_millis: 1000,
             limits: Limits::default(),
         }
@@ -70,6 +73,13 @@ pub enum ClientEvent {
     Rejected {
         /// Such as `NetStream.Publish.BadName`.
         code: String,
+        /// For a person to read.
+        description: String,
+    },
+    /// The server asks to connect anew, and to end this connection then.
+    Reconnect {
+        /// Where, if that is elsewhere.
+        tc_url: Option<String>,
         /// For a person to read.
         description: String,
     },
@@ -175,12 +185,16 @@ impl ClientSession {
     fn connect(&mut self) {
         self.link.set_chunk_size(self.config.chunk_size);
         let text = |key: &str, value: &str| (key.to_owned(), Value::string(value));
-        let object = Value::Object(vec![
+        let mut properties = vec![
             text("app", &self.config.app),
             text("type", "nonprivate"),
             text("flashVer", &self.config.flash_ver),
             text("tcUrl", &self.config.tc_url),
-        ]);
+        ];
+        if self.config.is_enhanced {
+            properties.extend(Capabilities::announcement());
+        }
+        let object = Value::Object(properties);
         self.link.command(
             MessageStreamId(0),
             &[Value::string("connect"), Value::Number(CONNECT), object],
@@ -243,6 +257,10 @@ impl ClientSession {
             "onStatus" => {
                 let (code, description) = (text("code"), text("description"));
                 self.events.push_back(match code.as_str() {
+                    "NetConnection.Connect.ReconnectRequest" => ClientEvent::Reconnect {
+                        tc_url: Some(text("tcUrl")).filter(|url| !url.is_empty()),
+                        description,
+                    },
                     "NetStream.Publish.Start" => ClientEvent::PublishStarted,
                     "NetStream.Play.Start" => ClientEvent::PlayStarted,
                     _ if text("level") == "error" => ClientEvent::Rejected { code, description },

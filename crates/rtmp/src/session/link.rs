@@ -137,8 +137,16 @@ impl Link {
                 payload,
             }),
             type_id::DATA | type_id::DATA_AMF3 => {
-                if type_id == type_id::DATA_AMF3 && payload.first() == Some(&0) {
-                    payload.advance(1);
+                if type_id == type_id::DATA_AMF3 {
+                    // A format byte, then AMF0 with values of AMF3 in it, which players need not read.
+                    if payload.first() == Some(&0) {
+                        payload.advance(1);
+                    }
+                    payload = amf::encode(&amf::decode(&payload)?);
+                }
+                const CLEAR_DATA_FRAME: &[u8] = b"\x02\x00\x0f@clearDataFrame";
+                if payload.starts_with(CLEAR_DATA_FRAME) {
+                    return Ok(Vec::new());
                 }
                 // Publishers wrap what is to be stored; players get what is inside.
                 const SET_DATA_FRAME: &[u8] = b"\x02\x00\x0d@setDataFrame";
@@ -153,7 +161,7 @@ impl Link {
                 })
             }
             type_id::COMMAND | type_id::COMMAND_AMF3 => {
-                // Type 17 begins with a format byte; what follows is AMF0 in every client there is.
+                // Type 17 begins with a format byte; what follows is AMF0, which may switch to AMF3 for a value.
                 if type_id == type_id::COMMAND_AMF3 && payload.first() == Some(&0) {
                     payload.advance(1);
                 }

@@ -3,31 +3,30 @@
 //! Both are state machines without I/O: `handle_input` takes what the socket gave, `poll_event` says what happened,
 //! `poll_output` gives what the socket must send. Drain both after every call that takes `&mut self`.
 
+mod capabilities;
 mod client;
 mod link;
 mod server;
+pub mod status;
 
+pub use capabilities::{Capabilities, Extensions, FourCc};
 pub use client::{ClientConfig, ClientEvent, ClientSession};
-pub use server::{ConnectRequest, PlayRequest, PublishRequest, ServerConfig, ServerEvent, ServerSession};
+pub use server::{ConnectRequest, PlayRequest, PublishRequest, RequestId, ServerConfig, ServerEvent, ServerSession};
 
-use crate::{
-    amf::{AmfError, Value},
-    chunk::ChunkError,
-    handshake::HandshakeError,
-};
+use crate::{amf::AmfError, chunk::ChunkError, handshake::HandshakeError};
 
 /// Why a request is refused, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
-    /// The code of the status object, such as `NetStream.Publish.BadName` (RTMP 1.0 §7.2.2).
-    pub code: &'static str,
+    /// The code of the status object.
+    pub code: status::Code,
     /// For a person to read.
     pub description: String,
 }
 
 impl Rejection {
     /// With this code and this text.
-    pub fn new(code: &'static str, description: &str) -> Self {
+    pub fn new(code: status::Code, description: &str) -> Self {
         Self {
             code,
             description: description.to_owned(),
@@ -60,6 +59,18 @@ pub enum SessionError {
         /// The message stream.
         stream: u32,
     },
+    /// A command that makes no sense before `connect`.
+    #[error("'{command}' before 'connect'")]
+    NotConnected {
+        /// The command.
+        command: String,
+    },
+    /// A client that does not wait for the answer to its `connect`, and says too much before it.
+    #[error("more than {limit} messages before 'connect' was answered")]
+    TooEarly {
+        /// How many are kept.
+        limit: usize,
+    },
     /// More streams or requests than a client can need.
     #[error("more than {limit} message streams")]
     TooManyStreams {
@@ -74,13 +85,4 @@ fn split_args(name: &str) -> (String, Option<String>) {
         Some((name, args)) => (name.to_owned(), Some(args.to_owned())),
         None => (name.to_owned(), None),
     }
-}
-
-/// The object of an `onStatus` (§7.2.2).
-fn status(level: &str, code: &str, description: &str) -> Value {
-    Value::Object(vec![
-        ("level".to_owned(), Value::string(level)),
-        ("code".to_owned(), Value::string(code)),
-        ("description".to_owned(), Value::string(description)),
-    ])
 }

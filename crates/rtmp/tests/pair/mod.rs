@@ -1,8 +1,11 @@
 //! Two sessions back to back: what one says is cut anywhere and given to the other. No socket, no clock.
 
+use bytes::{Bytes, BytesMut};
 use streammill_rtmp::{
-    ClientConfig, ClientEvent, ClientSession, Limits, MessageStreamId, ServerConfig, ServerEvent, ServerSession,
-    SessionError,
+    ChunkStreamId, ClientConfig, ClientEvent, ClientSession, Limits, MessageStreamId, RequestId, RtmpTime,
+    ServerConfig, ServerEvent, ServerSession, SessionError,
+    amf::{self, Value},
+    chunk::{ChunkWriter, RawMessage},
 };
 
 /// A client and a server, and the wire between them.
@@ -91,31 +94,82 @@ impl Pair {
         }
     }
 
+    /// Says a command in the client's place.
+    #[allow(dead_code, reason = "not every test has to")]
+    pub(crate) fn say(&mut self, stream: u32, values: &[Value]) -> Result<(), SessionError> {
+        self.say_raw(20, stream, amf::encode(values))
+    }
+
+    /// Says a message of any type.
+    #[allow(dead_code, reason = "not every test has to")]
+    pub(crate) fn say_raw(&mut self, type_id: u8, stream: u32, payload: Bytes) -> Result<(), SessionError> {
+        let message = RawMessage {
+            chunk_stream: ChunkStreamId(40),
+            timestamp: RtmpTime(0),
+            type_id,
+            stream: MessageStreamId(stream),
+            payload,
+        };
+        let mut writer = ChunkWriter::default();
+        writer.set_chunk_size(4096);
+        let mut out = BytesMut::new();
+        writer.write_whole(&message, &mut out);
+        let result = self.server.handle_input(&out);
+        self.run()?;
+        result
+    }
+
+    /// What the server asked for last.
+    #[allow(dead_code, reason = "not every test has to")]
+    pub(crate) fn asked(&mut self) -> Option<RequestId> {
+        let mut events = std::mem::take(&mut self.server_events).into_iter().rev();
+        events.find_map(|event| match event {
+            ServerEvent::Publish(request) => Some(request.id),
+            ServerEvent::Play(request) => Some(request.id),
+            _ => None,
+        })
+    }
+
+    /// Codes of statuses and refusals that the client has seen.
+    #[allow(dead_code, reason = "not every test has to")]
+    pub(crate) fn codes(&mut self) -> Vec<String> {
+        let events = std::mem::take(&mut self.client_events).into_iter();
+        let code = |event| match event {
+            ClientEvent::Status { code, .. } | ClientEvent::Rejected { code, .. } => Some(code),
+            ClientEvent::PublishStarted => Some("NetStream.Publish.Start".to_owned()),
+            ClientEvent::PlayStarted => Some("NetStream.Play.Start".to_owned()),
+            _ => None,
+        };
+        events.filter_map(code).collect()
+    }
+
     /// Connects and lets the client in.
     pub(crate) fn connect(&mut self) {
         self.run().expect("the handshake and connect are legal");
-        self.server.accept_connect();
+        self.server.accept_connect().expect("nothing came early");
         self.run().expect("the answer is legal");
         assert!(matches!(self.client_events.pop(), Some(ClientEvent::Connected)));
     }
 
+    #[allow(dead_code, reason = "not every test has to")]
     /// Asks to publish and gives the server's view of it.
-    pub(crate) fn ask_to_publish(&mut self, name: &str) -> MessageStreamId {
+    pub(crate) fn ask_to_publish(&mut self, name: &str) -> RequestId {
         self.client.publish(name);
         self.run().expect("the request is legal");
         let asked = self.server_events.iter().rev().find_map(|event| match event {
-            ServerEvent::Publish(request) => Some(request.stream),
+            ServerEvent::Publish(request) => Some(request.id),
             _ => None,
         });
         asked.expect("a publish request")
     }
 
+    #[allow(dead_code, reason = "not every test has to")]
     /// Asks to play and gives the server's view of it.
-    pub(crate) fn ask_to_play(&mut self, name: &str) -> MessageStreamId {
+    pub(crate) fn ask_to_play(&mut self, name: &str) -> RequestId {
         self.client.play(name);
         self.run().expect("the request is legal");
         let asked = self.server_events.iter().rev().find_map(|event| match event {
-            ServerEvent::Play(request) => Some(request.stream),
+            ServerEvent::Play(request) => Some(request.id),
             _ => None,
         });
         asked.expect("a play request")

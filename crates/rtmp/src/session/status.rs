@@ -1,0 +1,99 @@
+//! The codes of `onStatus` and `_error` (RTMP 1.0 §7.2.2, and what Adobe's servers and nginx-rtmp say beyond it).
+//!
+//! Clients act on the codes, people read the descriptions.
+
+use crate::amf::Value;
+
+/// A code and its level, which go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// As clients compare it.
+    pub text: &'static str,
+    is_error: bool,
+}
+
+impl Code {
+    const fn status(text: &'static str) -> Self {
+        Self { text, is_error: false }
+    }
+
+    const fn error(text: &'static str) -> Self {
+        Self { text, is_error: true }
+    }
+
+    /// `status` or `error`.
+    pub fn level(self) -> &'static str {
+        if self.is_error { "error" } else { "status" }
+    }
+
+    /// The information object.
+    pub(super) fn object(self, description: &str) -> Value {
+        Value::Object(vec![
+            ("level".to_owned(), Value::string(self.level())),
+            ("code".to_owned(), Value::string(self.text)),
+            ("description".to_owned(), Value::string(description)),
+        ])
+    }
+}
+
+/// A client is let in.
+pub const CONNECT_SUCCESS: Code = Code::status("NetConnection.Connect.Success");
+/// It is not, whatever it asks for.
+pub const CONNECT_REJECTED: Code = Code::error("NetConnection.Connect.Rejected");
+/// There is no such application.
+pub const CONNECT_INVALID_APP: Code = Code::error("NetConnection.Connect.InvalidApp");
+/// It is in already.
+pub const CONNECT_FAILED: Code = Code::error("NetConnection.Connect.Failed");
+/// It should connect anew, maybe elsewhere ("Enhanced RTMP" v2, "Reconnect Request").
+pub const CONNECT_RECONNECT: Code = Code::status("NetConnection.Connect.ReconnectRequest");
+/// A command cannot be done.
+pub const CALL_FAILED: Code = Code::error("NetConnection.Call.Failed");
+
+/// Publishing has begun.
+pub const PUBLISH_START: Code = Code::status("NetStream.Publish.Start");
+/// The name is in use, or none.
+pub const PUBLISH_BAD_NAME: Code = Code::error("NetStream.Publish.BadName");
+/// Publishing ends because of the server.
+pub const PUBLISH_FAILED: Code = Code::error("NetStream.Publish.Failed");
+/// Publishing has ended as asked.
+pub const UNPUBLISH_SUCCESS: Code = Code::status("NetStream.Unpublish.Success");
+
+/// What played before is replaced.
+pub const PLAY_RESET: Code = Code::status("NetStream.Play.Reset");
+/// Playing has begun.
+pub const PLAY_START: Code = Code::status("NetStream.Play.Start");
+/// Playing has ended.
+pub const PLAY_STOP: Code = Code::status("NetStream.Play.Stop");
+/// There is no such stream.
+pub const PLAY_STREAM_NOT_FOUND: Code = Code::error("NetStream.Play.StreamNotFound");
+/// The stream has nothing that the player can read.
+pub const PLAY_NO_SUPPORTED_TRACK: Code = Code::error("NetStream.Play.NoSupportedTrackFound");
+/// A publisher came.
+pub const PLAY_PUBLISH_NOTIFY: Code = Code::status("NetStream.Play.PublishNotify");
+/// The publisher left.
+pub const PLAY_UNPUBLISH_NOTIFY: Code = Code::status("NetStream.Play.UnpublishNotify");
+/// Paused as asked.
+pub const PAUSE_NOTIFY: Code = Code::status("NetStream.Pause.Notify");
+/// Going on as asked.
+pub const UNPAUSE_NOTIFY: Code = Code::status("NetStream.Unpause.Notify");
+/// There is nothing to seek in.
+pub const SEEK_FAILED: Code = Code::error("NetStream.Seek.Failed");
+/// Whatever else failed.
+pub const FAILED: Code = Code::error("NetStream.Failed");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_level_is_what_clients_expect_with_the_code() {
+        assert_eq!(PUBLISH_BAD_NAME.level(), "error");
+        assert_eq!(PLAY_START.level(), "status");
+        let object = SEEK_FAILED.object("no");
+        let text = |name: &str| object.property(name).and_then(Value::as_str).unwrap_or_default();
+        assert_eq!(
+            (text("level"), text("code"), text("description")),
+            ("error", "NetStream.Seek.Failed", "no")
+        );
+    }
+}

@@ -34,6 +34,7 @@ pub(super) fn flv(site: &Site, key: &StreamKey, request: &Request) -> Response {
         Ok(variant) => variant,
         Err(error) => return reply::failure(StatusCode::BAD_REQUEST, &error.to_string()),
     };
+    let every_track = request.query.split('&').any(|argument| argument == "tracks=all");
     if !app.idle_streams && !site.hub.is_live(key) {
         return reply::failure(StatusCode::NOT_FOUND, NOT_LIVE);
     }
@@ -51,7 +52,7 @@ pub(super) fn flv(site: &Site, key: &StreamKey, request: &Request) -> Response {
         } else {
             Default::default()
         };
-        Feed::new(site.hub.subscribe(key, interest), variant, patience)
+        Feed::new(site.hub.subscribe(key, interest), variant, patience).with_every_track(every_track)
     };
     let stop = &request.stop;
     if websocket::is_wanted(request) {

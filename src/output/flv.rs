@@ -8,7 +8,7 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
-use streammill_media::{Frame, MediaKind, MediaTime, flv};
+use streammill_media::{Frame, MediaKind, MediaTime, TrackId, flv};
 use tokio::time::{Instant, timeout_at};
 
 use super::Slices;
@@ -85,6 +85,7 @@ pub struct UnknownVariant;
 pub struct Feed {
     subscriber: Subscriber,
     variant: Variant,
+    every_track: bool,
     patience: Duration,
     phase: Phase,
     /// The header has been given.
@@ -110,12 +111,21 @@ impl Feed {
         Self {
             subscriber,
             variant,
+            every_track: false,
             patience,
             phase: Phase::Waiting(Instant::now().checked_add(patience)),
             is_announced: false,
             batch: Vec::new(),
             next: 0,
             times: Times::default(),
+        }
+    }
+
+    /// Gives all tracks of a kind, and not the first alone, which is all that most players of FLV can tell apart.
+    pub fn with_every_track(self, wanted: bool) -> Self {
+        Self {
+            every_track: wanted,
+            ..self
         }
     }
 
@@ -196,7 +206,8 @@ impl Feed {
             self.next += 1;
             let frame = &packet.frame;
             let tag = packet.form(Form::FlvTag, tag);
-            if tag.is_empty() || !self.variant.takes(frame) {
+            let is_asked_for = self.variant.takes(frame) && (self.every_track || frame.track == TrackId(0));
+            if tag.is_empty() || !is_asked_for {
                 continue;
             }
             let stamp = frame.dts.as_millis();

@@ -6,6 +6,7 @@
 
 mod authority;
 mod browser;
+pub(crate) mod current_ffmpeg;
 mod probe;
 mod process;
 mod publish;

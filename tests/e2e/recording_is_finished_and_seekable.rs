@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::harness::{Probe, Publish, Server, assert_decodes, poll_until, probe, seconds};
+use crate::harness::{Probe, Publish, Server, assert_decodes, current_ffmpeg, poll_until, probe, seconds};
 
 fn config(format: &str) -> String {
     format!("[apps.rec]\nrecord = {{ path = \"{{dir}}/recordings\", format = \"{format}\" }}\n")
@@ -103,4 +103,25 @@ fn mp4_after_sigterm_in_mid_stream() {
 #[test]
 fn flv_after_sigterm_in_mid_stream() {
     after_sigterm_in_mid_stream("flv");
+}
+
+#[test]
+fn mp4_of_enhanced_codecs_with_every_track() {
+    let server = Server::start(&config("mp4"));
+    let encoders = "-map 0 -map 1 -map 2 -t 5 -c:v libx265 -preset ultrafast -pix_fmt yuv420p \
+                    -x265-params log-level=error:keyint=25 -c:a:0 libopus -c:a:1 aac";
+    let mut publisher = current_ffmpeg::publish(encoders, &server.rtmp("rec/test"));
+    assert!(publisher.wait(seconds(40)).success(), "publishing failed");
+    let file = poll_until(seconds(20), "the finished recording", || {
+        let file = recordings(&server, "mp4").pop()?;
+        finished(&file)?.duration.filter(|duration| *duration > 4.0)?;
+        Some(file)
+    });
+    let tracks = current_ffmpeg::decode(file.to_str().expect("a path in UTF-8"));
+    assert_eq!(
+        tracks.as_deref(),
+        Ok(&["audio aac".to_owned(), "audio opus".to_owned(), "video hevc".to_owned()][..]),
+        "{}",
+        server.log()
+    );
 }

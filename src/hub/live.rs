@@ -16,7 +16,7 @@ use super::{
     Interest, Packet, StreamKey,
     ownership::{Left, Owner, Terms},
     registry::Place,
-    ring::{Bounds, Cursor, Ring},
+    ring::{Bounds, Cursor, Ring, Run},
     tracks::{TrackBook, Tracks},
 };
 
@@ -286,6 +286,23 @@ impl Reading {
             (false, true) => Read::Ended,
             (false, false) => Read::Nothing,
         }
+    }
+
+    /// The packets that come next, for others at the same place to follow.
+    pub(super) fn run(&self, max: usize) -> Option<Run> {
+        self.live
+            .read()
+            .ring
+            .run(self.cursor.next, self.live.limits.max_lag, max)
+    }
+
+    /// Takes a run as read, if it is what comes next.
+    pub(super) fn follow(&mut self, run: &Run) -> bool {
+        let follows = Ring::follow(&mut self.cursor, run);
+        if follows {
+            self.position.store(self.cursor.next, Ordering::Relaxed);
+        }
+        follows
     }
 
     /// What is pushed from now on ends a wait for [`changed`](Self::changed).

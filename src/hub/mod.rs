@@ -26,7 +26,7 @@ pub use ownership::Terms;
 pub use packet::{Form, Packet};
 pub use registry::{ClaimError, Hub};
 pub use snapshot::{LiveSnapshot, StreamSnapshot, SubscriberSnapshot};
-pub use subscriber::{Event, Interest, Now, Protocol, Subscriber, SubscriberId};
+pub use subscriber::{Common, Event, Interest, Now, Protocol, Subscriber, SubscriberId};
 pub use tracks::Tracks;
 
 #[cfg(test)]

@@ -66,6 +66,20 @@ pub(super) struct Cursor {
     started: bool,
 }
 
+/// Successive packets that many readers are given alike.
+#[derive(Debug)]
+pub(super) struct Run {
+    from: u64,
+    pub(super) packets: Vec<Arc<Packet>>,
+    has_video: bool,
+}
+
+impl Run {
+    fn end(&self) -> u64 {
+        self.from + self.packets.len() as u64
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Ring {
     packets: VecDeque<Arc<Packet>>,
@@ -194,6 +208,36 @@ impl Ring {
         out.len() > before
     }
 
+    /// The packets from `from` on that any cursor which stands there is given as they are, up to `max`: none of them is a
+    /// header, and nobody would be made to jump. See [`follow`](Self::follow).
+    pub(super) fn run(&self, from: u64, max_lag: MediaTime, max: usize) -> Option<Run> {
+        let at = usize::try_from(from.checked_sub(self.first)?).ok()?;
+        let (newest, first) = (self.packets.back()?, self.packets.get(at)?);
+        if newest.frame.dts - first.frame.dts > max_lag {
+            return None;
+        }
+        let packets = self.packets.range(at..).take(max);
+        let packets: Vec<_> = packets
+            .take_while(|packet| !is_header(&packet.frame))
+            .cloned()
+            .collect();
+        (!packets.is_empty()).then(|| Run {
+            from,
+            has_video: packets.iter().any(|packet| packet.frame.kind == MediaKind::Video),
+            packets,
+        })
+    }
+
+    /// Moves a cursor behind a run, if it is one that is given it as it is: it has begun, and waits for no key frame.
+    pub(super) fn follow(cursor: &mut Cursor, run: &Run) -> bool {
+        let waits = run.has_video && cursor.video_from > run.from;
+        let follows = cursor.next == run.from && cursor.started && !waits;
+        if follows {
+            cursor.next = run.end();
+        }
+        follows
+    }
+
     /// Gives the headers valid at `sequence` that the reader does not have: all at its start, the changed ones after a
     /// jump over a change.
     fn give_headers(&self, cursor: &mut Cursor, sequence: u64, frame: &Frame, out: &mut Vec<Arc<Packet>>) {
@@ -237,6 +281,8 @@ fn is_video_key(frame: &Frame) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use bytes::Bytes;
 
     use super::*;
@@ -302,6 +348,48 @@ mod tests {
         let ring = ring(ROOMY, [config(b"c"), key(0), delta(40), key(80), audio(90), delta(120)]);
         let got = read(&ring, &mut ring.join(true, true), PATIENT);
         assert_eq!(got, ["c@80", "K@80", "a@90", "d@120"]);
+    }
+
+    #[test]
+    fn readers_at_one_place_are_given_a_run_alike() {
+        let mut ring = ring(ROOMY, [config(b"c"), key(0)]);
+        let (mut read_on, mut late) = (ring.join(true, true), ring.join(false, true));
+        read(&ring, &mut read_on, PATIENT);
+        for frame in [delta(40), audio(50), key(80), config(b"C"), delta(120)] {
+            ring.push(frame, || 0);
+        }
+        let run = ring.run(read_on.next, PATIENT, 64).unwrap();
+        assert_eq!(run.packets.len(), 3, "a header ends it: not everyone needs it");
+        assert!(
+            !Ring::follow(&mut late, &run),
+            "it has seen no header yet, and waits for a key frame"
+        );
+        assert!(Ring::follow(&mut read_on, &run));
+        assert!(!Ring::follow(&mut read_on, &run), "it is elsewhere now");
+        assert_eq!(read(&ring, &mut read_on, PATIENT), ["C@0", "d@120"]);
+        assert_eq!(
+            read(&ring, &mut late, PATIENT),
+            ["C@50", "a@50", "c@80", "K@80", "C@0", "d@120"]
+        );
+        assert!(ring.run(read_on.next, PATIENT, 64).is_none(), "there is nothing more");
+        assert!(
+            ring.run(0, MediaTime::from_millis(50), 64).is_none(),
+            "it begins with a header, and lags"
+        );
+    }
+
+    #[test]
+    fn a_reader_without_pictures_follows_sound_alone() {
+        let mut ring = ring(ROOMY, [audio(0)]);
+        let mut cursor = ring.join(true, true);
+        ring.push(audio(20), || 0);
+        read(&ring, &mut cursor, PATIENT);
+        ring.push(audio(40), || 0);
+        let run = ring.run(cursor.next, PATIENT, 64).unwrap();
+        assert!(Ring::follow(&mut cursor, &run));
+        ring.push(delta(60), || 0);
+        let run = ring.run(cursor.next, PATIENT, 64).unwrap();
+        assert!(!Ring::follow(&mut cursor, &run), "pictures begin with a key frame");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::{
     Packet, PublicationId, StreamKey, Tracks,
     live::{Live, Read, Reading},
     registry::Place,
+    ring::Run,
 };
 
 /// Tells subscribers apart, across all streams.
@@ -95,6 +96,21 @@ pub enum Now {
     Ended,
 }
 
+/// What comes next for one subscriber, and for all others of the stream that stand where it does: who serves many of them
+/// prepares it once.
+#[derive(Debug)]
+pub struct Common {
+    publication: PublicationId,
+    run: Run,
+}
+
+impl Common {
+    /// The packets. There is one at least.
+    pub fn packets(&self) -> &[Arc<Packet>] {
+        &self.run.packets
+    }
+}
+
 /// Someone who receives a stream, now or once it is live.
 #[derive(Debug)]
 pub struct Subscriber {
@@ -142,6 +158,23 @@ impl Subscriber {
                 Now::Ended
             }
             Read::Nothing => Now::Nothing,
+        }
+    }
+
+    /// What comes next, if others can be given the same.
+    pub fn common(&self, max: usize) -> Option<Common> {
+        let reading = self.reading.as_ref()?;
+        Some(Common {
+            publication: reading.live.id,
+            run: reading.run(max)?,
+        })
+    }
+
+    /// Takes that as read. False if something else comes next here.
+    pub fn follow(&mut self, common: &Common) -> bool {
+        match &mut self.reading {
+            Some(reading) if reading.live.id == common.publication => reading.follow(&common.run),
+            _ => false,
         }
     }
 

@@ -183,8 +183,11 @@ async fn serve(
     let mut players: Vec<Player> = Vec::new();
     let mut scratch = Vec::new();
     loop {
+        let mut batch = None;
         for index in (0..players.len()).rev() {
-            serve_one(&mut players, index, &shared, &shard, &mut scratch);
+            let player = &players[index];
+            let served = player.line.serve_alike(player.stream, &mut batch, &mut scratch);
+            settle(&mut players, index, served, &shared, &shard);
             if index % TURN == TURN - 1 {
                 yield_now().await;
             }
@@ -226,7 +229,12 @@ async fn serve(
 
 fn serve_one(players: &mut Vec<Player>, index: usize, shared: &Shared, shard: &Shard, scratch: &mut Vec<Arc<Packet>>) {
     let player = &players[index];
-    if player.line.serve(player.stream, scratch) == Served::Gone {
+    let served = player.line.serve(player.stream, scratch);
+    settle(players, index, served, shared, shard);
+}
+
+fn settle(players: &mut Vec<Player>, index: usize, served: Served, shared: &Shared, shard: &Shard) {
+    if served == Served::Gone {
         players.swap_remove(index);
         shard.players.fetch_sub(1, Ordering::Relaxed);
         shared.players.fetch_sub(1, Ordering::Relaxed);

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
 use streammill_media::{Frame, FrameRole, MediaKind, flv};
 use streammill_rtmp::{MediaType, MessageStreamId, RtmpTime, chunk};
 
 use super::{outbox::Outbox, reads::Reads};
-use crate::hub::{Form, Packet, Subscriber};
+use crate::hub::{Common, Form, Packet, Subscriber};
 
 /// The message stream id that players in practice have, and that shared chunks carry.
 const USUAL_STREAM: MessageStreamId = MessageStreamId(1);
@@ -33,7 +34,66 @@ pub(super) struct Shape {
     pub(super) waits_for_video: bool,
 }
 
+/// What many players of a stream are sent alike: the chunks of several packets in one piece, which is one system call for
+/// each player, and hardly anything else.
+#[derive(Debug)]
+pub(super) struct Batch {
+    common: Common,
+    pub(super) chunks: Bytes,
+    tag_bytes: u64,
+    /// Some of it is not for every player.
+    is_enhanced: bool,
+}
+
+impl Batch {
+    /// From what comes next for a feed; `None` if others cannot be given the same.
+    pub(super) fn of(feed: &Feed, max: usize, chunk_size: u32) -> Option<Self> {
+        let common = feed.subscriber.common(max)?;
+        let forms = || {
+            let packets = common.packets().iter();
+            packets.map(|packet| packet.form(Form::RtmpChunks, |frame| chunks(frame, USUAL_STREAM, false, chunk_size)))
+        };
+        let chunks = match common.packets() {
+            [_] => forms().next()?.clone(),
+            _ => {
+                let mut chunks = BytesMut::with_capacity(forms().map(Bytes::len).sum());
+                forms().for_each(|form| chunks.extend_from_slice(form));
+                chunks.freeze()
+            }
+        };
+        Some(Self {
+            chunks,
+            tag_bytes: common
+                .packets()
+                .iter()
+                .map(|packet| packet.frame.tag.len() as u64)
+                .sum(),
+            is_enhanced: common.packets().iter().any(|packet| packet.frame.is_enhanced()),
+            common,
+        })
+    }
+}
+
 impl Feed {
+    /// Takes a batch as written, if it is what comes next for this player.
+    pub(super) fn follow(&mut self, batch: &Batch) -> bool {
+        let shape = &self.shape;
+        let is_plain = self.stream == USUAL_STREAM
+            && shape.wants_audio
+            && shape.wants_video
+            && !shape.is_interleaved
+            && !shape.waits_for_video;
+        let reads = || {
+            let mut packets = batch.common.packets().iter();
+            !shape.reads.nanos && packets.all(|packet| shape.reads.takes(&packet.frame))
+        };
+        let follows = is_plain && (!batch.is_enhanced || reads()) && self.subscriber.follow(&batch.common);
+        if follows {
+            self.subscriber.sent(batch.tag_bytes);
+        }
+        follows
+    }
+
     /// Puts packets into the outbox as chunks.
     pub(super) fn write(&mut self, packets: &[Arc<Packet>], chunk_size: u32, outbox: &mut Outbox) {
         let mut bytes = 0;
@@ -94,7 +154,7 @@ fn fine(frame: &Frame) -> Frame {
     }
 }
 
-fn chunks(frame: &Frame, stream: MessageStreamId, is_interleaved: bool, chunk_size: u32) -> bytes::Bytes {
+fn chunks(frame: &Frame, stream: MessageStreamId, is_interleaved: bool, chunk_size: u32) -> Bytes {
     let kind = match frame.kind {
         MediaKind::Audio => MediaType::Audio,
         MediaKind::Video => MediaType::Video,

@@ -16,7 +16,7 @@ use streammill_rtmp::MessageStreamId;
 use tokio::sync::Notify;
 
 use super::{
-    feed::Feed,
+    feed::{Batch, Feed},
     outbox::{Outbox, Sent},
     socket::Writer,
 };
@@ -130,6 +130,27 @@ impl Line {
         served
     }
 
+    /// As [`serve`](Self::serve), for one of many players: those who stand where the one before stood are sent the batch that
+    /// was made for it. What was pushed since is for the next round.
+    pub(super) fn serve_alike(
+        &self,
+        stream: MessageStreamId,
+        batch: &mut Option<Batch>,
+        scratch: &mut Vec<Arc<Packet>>,
+    ) -> Served {
+        let mut state = self.state();
+        if !state.follow(stream, self.chunk_size, batch) {
+            drop(state);
+            return self.serve(stream, scratch);
+        }
+        let calls = state.full_since.is_some() || state.failure.is_some();
+        drop(state);
+        if calls {
+            self.attention.notify_one();
+        }
+        Served::Stays
+    }
+
     /// Goes on after the socket has room again.
     pub(super) fn resume(&self, scratch: &mut Vec<Arc<Packet>>) {
         let mut state = self.state();
@@ -197,6 +218,42 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Sends a feed what the batch holds, or makes one for it that others may follow. False if neither is possible.
+    fn follow(&mut self, stream: MessageStreamId, chunk_size: u32, batch: &mut Option<Batch>) -> bool {
+        let Self {
+            writer: Some(writer),
+            outbox,
+            feeds,
+            full_since: None,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let Some(feed) = feeds.iter_mut().find(|feed| feed.stream == stream) else {
+            return false;
+        };
+        if !outbox.is_empty() {
+            return false;
+        }
+        let follows = batch.as_ref().is_some_and(|batch| feed.follow(batch));
+        if !follows {
+            let Some(made) = Batch::of(feed, MAX_BATCH, chunk_size).filter(|made| feed.follow(made)) else {
+                return false;
+            };
+            *batch = Some(made);
+        }
+        let Some(batch) = batch else { return false };
+        let slices = [io::IoSlice::new(&batch.chunks)];
+        // Where that fails these very bytes have to come again, by way of the outbox.
+        let written = writer.try_write_vectored(&slices).unwrap_or(0);
+        if written < batch.chunks.len() {
+            outbox.push(batch.chunks.slice(written..));
+            self.flush();
+        }
+        true
     }
 
     fn flush(&mut self) {

@@ -1,7 +1,7 @@
 # The recipes developers and CI share. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test fuzz fuzz-smoke bench load tools
+.PHONY: help run check test fuzz fuzz-smoke bench load soak tools
 
 PROFILE ?= dev
 CONFIG ?= config/demo.toml
@@ -30,6 +30,9 @@ bench: ## the benchmarks: chunks, AMF, hub fan-out
 
 load: ## publishers and players over loopback (ARGS="--help" lists the figures one can choose)
 	@scripts/load $(ARGS)
+
+soak: ## memory under load that comes and goes, for SECONDS=3600
+	@scripts/soak "$(or $(SECONDS),3600)"
 
 tools: ## install the cargo tools that check and test use
 	@scripts/install-tool cargo-nextest

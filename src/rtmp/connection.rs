@@ -36,6 +36,8 @@ const MAX_ACTIVE_STREAMS: usize = 16;
 
 /// How often waiting players and silent peers are looked at.
 const TICK: Duration = Duration::from_secs(1);
+/// The same where nothing happens but waiting.
+const LONGEST_TICK: Duration = Duration::from_secs(5);
 
 thread_local! {
     /// What was read is taken at once, so connections need no buffer of their own.
@@ -142,12 +144,17 @@ impl Connection {
     async fn drive(&mut self, stop: &CancellationToken) -> End {
         let stopped = stop.cancelled();
         let mut stopped = std::pin::pin!(stopped);
-        let mut tick = tokio::time::interval(TICK);
+        let tick = tokio::time::sleep(TICK);
+        let mut tick = std::pin::pin!(tick);
         let look = tokio::time::sleep(Duration::ZERO);
         let mut look = std::pin::pin!(look);
         loop {
             self.send();
             let full = self.line.full();
+            // What waits for little may have become what waits for much in the meantime.
+            if tick.deadline() > Instant::now() + self.pace() {
+                tick.as_mut().reset(Instant::now() + self.pace());
+            }
             let is_patient = self.choose_patience();
             if is_patient && look.is_elapsed() {
                 look.as_mut().reset(patience::next_look(Instant::now()));
@@ -169,7 +176,11 @@ impl Connection {
                     PACKETS.with_borrow_mut(|packets| self.line.resume(packets));
                     Ok(())
                 }
-                _ = tick.tick() => self.look_at_the_clock(),
+                () = &mut tick => {
+                    let looked = self.look_at_the_clock();
+                    tick.as_mut().reset(Instant::now() + self.pace());
+                    looked
+                }
                 () = &mut stopped => return End::Stopped,
             };
             if let Err(end) = step {
@@ -395,6 +406,16 @@ impl Connection {
     fn on_play(&mut self, stream: MessageStreamId, act: impl FnOnce(&mut Play)) {
         if let Some(play) = self.plays.iter_mut().find(|play| play.stream == stream) {
             act(play);
+        }
+    }
+
+    /// How often the clock has to be looked at. Thousands of players that merely wait should cost next to nothing.
+    fn pace(&self) -> Duration {
+        let is_quiet = self.client.is_some() && self.publishes.is_empty() && !self.pinged;
+        let settings = &self.context.settings;
+        match is_quiet && self.plays.iter().all(Play::is_waiting) {
+            true => (settings.ping.min(settings.timeout) / 4).clamp(TICK, LONGEST_TICK),
+            false => TICK,
         }
     }
 

@@ -162,6 +162,14 @@ impl Play {
         }
     }
 
+    /// Nobody publishes, and it has waited for less than half of what it may.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.place, Place::Waiting(_))
+            && self
+                .idle_since
+                .is_some_and(|since| since.elapsed() < self.idle_timeout / 2)
+    }
+
     /// Waits again, after a feed has ended.
     pub(super) fn wait(&mut self, subscriber: Subscriber) {
         self.idle_since = Some(Instant::now());

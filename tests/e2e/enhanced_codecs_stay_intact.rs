@@ -1,6 +1,6 @@
 //! What a current ffmpeg publishes over Enhanced RTMP comes out of every output with its codecs intact.
 
-use crate::harness::{Server, current_ffmpeg, get, poll_until, seconds};
+use crate::harness::{Certificate, Server, current_ffmpeg, get, poll_until, seconds};
 
 const CONFIG: &str = "[apps.live]\npipelines = [\"hls\"]\n";
 const HEVC: &str = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p -x265-params log-level=error:keyint=25:bframes=2";
@@ -18,6 +18,21 @@ fn assert_comes_back(server: &Server, url: &str, tracks: &[&str]) {
         }
     });
     assert_eq!(seen, tracks, "{said}\n{}", server.log());
+}
+
+#[test]
+fn h264_and_aac_over_rtmp_and_rtmps() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let own = Certificate::issue(folder.path(), "own", &["localhost"]);
+    let server = Server::start(&format!(
+        "rtmp.tls_listen = [\"127.0.0.1:0\"]\ntls.certificates = [{}]\n[apps.live]\n",
+        own.in_configuration()
+    ));
+    for (number, listener) in server.rtmp_listeners().iter().enumerate() {
+        let url = format!("{listener}/live/test{number}");
+        let _publisher = current_ffmpeg::publish(&format!("-map 0 -map 1 {H264} -c:a aac"), &url);
+        assert_comes_back(&server, &url, &["audio aac", "video h264"]);
+    }
 }
 
 #[test]

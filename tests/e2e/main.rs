@@ -21,6 +21,7 @@ mod ipv6_and_ipv4_listen_side_by_side;
 mod late_joiner_starts_at_a_key_frame;
 mod obs_publishes;
 mod players_get_what_they_can_read;
+mod players_that_stop_reading_harm_nobody;
 mod proxy_header_gives_the_real_address;
 mod publisher_is_followed_and_players_stay;
 mod publisher_leaves_players_are_told;

@@ -95,6 +95,11 @@ impl Server {
         self.process.log().join("\n")
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.is_running()
     }

@@ -83,6 +83,12 @@ impl Wire {
         );
     }
 
+    /// Asks to play `name` on stream 1.
+    pub(crate) fn play(&mut self, name: &str) {
+        self.command(0, "createStream", &[Amf::Number(2.0), Amf::Null]);
+        self.command(1, "play", &[Amf::Number(3.0), Amf::Null, Amf::Text(name)]);
+    }
+
     /// Sends bytes as they are. A server that has hung up already is no failure of the sender.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         if self.socket.write_all(bytes).is_err() {

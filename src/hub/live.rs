@@ -290,10 +290,10 @@ impl Reading {
 
     /// The packets that come next, for others at the same place to follow.
     pub(super) fn run(&self, max: usize) -> Option<Run> {
-        self.live
-            .read()
-            .ring
-            .run(self.cursor.next, self.live.limits.max_lag, max)
+        let state = self.live.read();
+        let mut run = state.ring.run(self.cursor.next, self.live.limits.max_lag, max)?;
+        run.has_more |= state.owner.has_ended;
+        Some(run)
     }
 
     /// Takes a run as read, if it is what comes next.

@@ -72,6 +72,8 @@ pub(super) struct Run {
     from: u64,
     pub(super) packets: Vec<Arc<Packet>>,
     has_video: bool,
+    /// There was more behind it when it was made.
+    pub(super) has_more: bool,
 }
 
 impl Run {
@@ -224,6 +226,7 @@ impl Ring {
         (!packets.is_empty()).then(|| Run {
             from,
             has_video: packets.iter().any(|packet| packet.frame.kind == MediaKind::Video),
+            has_more: at + packets.len() < self.packets.len(),
             packets,
         })
     }
@@ -360,6 +363,7 @@ mod tests {
         }
         let run = ring.run(read_on.next, PATIENT, 64).unwrap();
         assert_eq!(run.packets.len(), 3, "a header ends it: not everyone needs it");
+        assert!(run.has_more);
         assert!(
             !Ring::follow(&mut late, &run),
             "it has seen no header yet, and waits for a key frame"
@@ -386,7 +390,7 @@ mod tests {
         read(&ring, &mut cursor, PATIENT);
         ring.push(audio(40), || 0);
         let run = ring.run(cursor.next, PATIENT, 64).unwrap();
-        assert!(Ring::follow(&mut cursor, &run));
+        assert!(Ring::follow(&mut cursor, &run) && !run.has_more);
         ring.push(delta(60), || 0);
         let run = ring.run(cursor.next, PATIENT, 64).unwrap();
         assert!(!Ring::follow(&mut cursor, &run), "pictures begin with a key frame");

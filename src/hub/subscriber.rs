@@ -109,6 +109,11 @@ impl Common {
     pub fn packets(&self) -> &[Arc<Packet>] {
         &self.run.packets
     }
+
+    /// There is more to [`read`](Subscriber::read) behind them, be it the end.
+    pub fn has_more(&self) -> bool {
+        self.run.has_more
+    }
 }
 
 /// Someone who receives a stream, now or once it is live.

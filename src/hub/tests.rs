@@ -114,6 +114,35 @@ async fn everyone_gets_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn who_follows_another_gets_the_same_and_learns_of_the_end() {
+    let hub = Hub::new(Limits::default());
+    let publication = hub.claim(key("x"), publisher()).unwrap();
+    publication.push(key_frame(0));
+    let (mut one, mut other) = (hub.subscribe(&key("x"), viewer()), hub.subscribe(&key("x"), viewer()));
+    for subscriber in [&mut one, &mut other] {
+        assert_eq!(next(subscriber).await.0, Event::Started);
+        assert_eq!(next(subscriber).await.1, [0]);
+    }
+    publication.push(key_frame(40));
+    let common = one.common(16).unwrap();
+    assert!(!common.has_more());
+    assert!(one.follow(&common) && other.follow(&common));
+    assert!(!other.follow(&common), "once");
+    assert!(one.common(16).is_none(), "there is nothing new");
+
+    publication.push(key_frame(80));
+    drop(publication);
+    let last = one.common(16).unwrap();
+    assert!(
+        last.has_more(),
+        "the end is behind it, and nothing else will tell of it"
+    );
+    assert!(one.follow(&last));
+    assert_eq!(next(&mut one).await.0, Event::Ended);
+    assert_eq!(next(&mut other).await.1, [80]);
+}
+
+#[tokio::test]
 async fn a_name_that_nobody_publishes_or_watches_is_forgotten() {
     let hub = Hub::new(Limits::default());
     let subscriber = hub.subscribe(&key("x"), viewer());

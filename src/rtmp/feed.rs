@@ -40,6 +40,8 @@ pub(super) struct Shape {
 pub(super) struct Batch {
     common: Common,
     pub(super) chunks: Bytes,
+    /// Who has been sent it is to be served the rest.
+    pub(super) has_more: bool,
     tag_bytes: u64,
     /// Some of it is not for every player.
     is_enhanced: bool,
@@ -63,6 +65,7 @@ impl Batch {
         };
         Some(Self {
             chunks,
+            has_more: common.has_more(),
             tag_bytes: common
                 .packets()
                 .iter()

@@ -131,7 +131,7 @@ impl Line {
     }
 
     /// As [`serve`](Self::serve), for one of many players: those who stand where the one before stood are sent the batch that
-    /// was made for it. What was pushed since is for the next round.
+    /// was made for it. What was pushed since then is for the next round.
     pub(super) fn serve_alike(
         &self,
         stream: MessageStreamId,
@@ -139,16 +139,16 @@ impl Line {
         scratch: &mut Vec<Arc<Packet>>,
     ) -> Served {
         let mut state = self.state();
-        if !state.follow(stream, self.chunk_size, batch) {
-            drop(state);
-            return self.serve(stream, scratch);
-        }
-        let calls = state.full_since.is_some() || state.failure.is_some();
+        let follows = state.follow(stream, self.chunk_size, batch);
+        let calls = follows && (state.full_since.is_some() || state.failure.is_some());
         drop(state);
         if calls {
             self.attention.notify_one();
         }
-        Served::Stays
+        match follows && batch.as_ref().is_some_and(|batch| !batch.has_more) {
+            true => Served::Stays,
+            false => self.serve(stream, scratch),
+        }
     }
 
     /// Goes on after the socket has room again.

@@ -18,10 +18,10 @@ check: ## formatting, lints, documentation, dependency rules
 test: ## install what the tests need, run every test
 	@scripts/test
 
-fuzz: ## coverage-guided fuzzing, every target for SECONDS=60 (needs nightly)
+fuzz: ## coverage-guided fuzzing, every target for SECONDS=60
 	@scripts/fuzz "$(or $(SECONDS),60)"
 
-fuzz-smoke: ## a few seconds of every fuzz target, where nightly is installed
+fuzz-smoke: ## a few seconds of every fuzz target
 	@scripts/fuzz "$(or $(SECONDS),5)"
 
 bench: ## the benchmarks: chunks, AMF, hub fan-out

@@ -282,7 +282,7 @@ impl App {
     /// See [`App::merge_writes`].
     pub fn merge_writes(&self) -> std::time::Duration {
         self.merge_writes
-            .map_or(std::time::Duration::from_millis(90), |longest| longest.0)
+            .map_or(std::time::Duration::from_millis(85), |longest| longest.0)
     }
 
     /// See [`App::max_connections`]; no limit is the largest number.

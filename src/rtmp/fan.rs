@@ -25,6 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     cores::Cores,
+    feed::Round,
     line::{Line, Served},
 };
 use crate::hub::{Packet, PublicationId};
@@ -183,10 +184,10 @@ async fn serve(
     let mut players: Vec<Player> = Vec::new();
     let mut scratch = Vec::new();
     loop {
-        let mut batch = None;
+        let mut round = Round::default();
         for index in (0..players.len()).rev() {
             let player = &players[index];
-            let served = player.line.serve_alike(player.stream, &mut batch, &mut scratch);
+            let served = player.line.serve_alike(player.stream, &mut round, &mut scratch);
             settle(&mut players, index, served, &shared, &shard);
             if index % TURN == TURN - 1 {
                 yield_now().await;

@@ -47,6 +47,31 @@ pub(super) struct Batch {
     is_enhanced: bool,
 }
 
+/// The batches of one round through a stream's players.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    pub(super) batch: Option<Batch>,
+    made: u8,
+}
+
+/// Places that batches are made for in a round. Players who are scattered over more are sent slices, without copying.
+const MAX_BATCHES: u8 = 4;
+
+impl Round {
+    /// What `feed` is sent: the batch that is there, or else one that is made for it. `None` if neither can be.
+    pub(super) fn batch_for(&mut self, feed: &mut Feed, max: usize, chunk_size: u32) -> Option<&Batch> {
+        let follows = self.batch.as_ref().is_some_and(|batch| feed.follow(batch));
+        if !follows {
+            if self.made >= MAX_BATCHES {
+                return None;
+            }
+            self.made += 1;
+            self.batch = Some(Batch::of(feed, max, chunk_size).filter(|made| feed.follow(made))?);
+        }
+        self.batch.as_ref()
+    }
+}
+
 impl Batch {
     /// From what comes next for a feed; `None` if others cannot be given the same.
     pub(super) fn of(feed: &Feed, max: usize, chunk_size: u32) -> Option<Self> {

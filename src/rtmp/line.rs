@@ -16,7 +16,7 @@ use streammill_rtmp::MessageStreamId;
 use tokio::sync::Notify;
 
 use super::{
-    feed::{Batch, Feed},
+    feed::{Feed, Round},
     outbox::{Outbox, Sent},
     socket::Writer,
 };
@@ -55,6 +55,12 @@ pub(super) enum Served {
     Stays,
     /// It has ended, or the line is closed.
     Gone,
+}
+
+/// A feed was sent a batch.
+struct Followed {
+    /// There is more for it behind that.
+    has_more: bool,
 }
 
 impl Line {
@@ -135,19 +141,19 @@ impl Line {
     pub(super) fn serve_alike(
         &self,
         stream: MessageStreamId,
-        batch: &mut Option<Batch>,
+        round: &mut Round,
         scratch: &mut Vec<Arc<Packet>>,
     ) -> Served {
         let mut state = self.state();
-        let follows = state.follow(stream, self.chunk_size, batch);
-        let calls = follows && (state.full_since.is_some() || state.failure.is_some());
+        let followed = state.follow(stream, self.chunk_size, round);
+        let calls = followed.is_some() && (state.full_since.is_some() || state.failure.is_some());
         drop(state);
         if calls {
             self.attention.notify_one();
         }
-        match follows && batch.as_ref().is_some_and(|batch| !batch.has_more) {
-            true => Served::Stays,
-            false => self.serve(stream, scratch),
+        match followed {
+            Some(Followed { has_more: false }) => Served::Stays,
+            Some(Followed { has_more: true }) | None => self.serve(stream, scratch),
         }
     }
 
@@ -220,40 +226,24 @@ impl State {
         }
     }
 
-    /// Sends a feed what the batch holds, or makes one for it that others may follow. False if neither is possible.
-    fn follow(&mut self, stream: MessageStreamId, chunk_size: u32, batch: &mut Option<Batch>) -> bool {
-        let Self {
-            writer: Some(writer),
-            outbox,
-            feeds,
-            full_since: None,
-            ..
-        } = self
-        else {
-            return false;
-        };
-        let Some(feed) = feeds.iter_mut().find(|feed| feed.stream == stream) else {
-            return false;
-        };
-        if !outbox.is_empty() {
-            return false;
+    /// Sends a feed what others at its place are sent. `None` if that cannot be.
+    fn follow(&mut self, stream: MessageStreamId, chunk_size: u32, round: &mut Round) -> Option<Followed> {
+        let writer = self.writer.as_ref().filter(|_| self.full_since.is_none())?;
+        let feed = self.feeds.iter_mut().find(|feed| feed.stream == stream)?;
+        if !self.outbox.is_empty() {
+            return None;
         }
-        let follows = batch.as_ref().is_some_and(|batch| feed.follow(batch));
-        if !follows {
-            let Some(made) = Batch::of(feed, MAX_BATCH, chunk_size).filter(|made| feed.follow(made)) else {
-                return false;
-            };
-            *batch = Some(made);
-        }
-        let Some(batch) = batch else { return false };
+        let batch = round.batch_for(feed, MAX_BATCH, chunk_size)?;
         let slices = [io::IoSlice::new(&batch.chunks)];
         // Where that fails these very bytes have to come again, by way of the outbox.
         let written = writer.try_write_vectored(&slices).unwrap_or(0);
         if written < batch.chunks.len() {
-            outbox.push(batch.chunks.slice(written..));
+            self.outbox.push(batch.chunks.slice(written..));
             self.flush();
         }
-        true
+        Some(Followed {
+            has_more: batch.has_more,
+        })
     }
 
     fn flush(&mut self) {

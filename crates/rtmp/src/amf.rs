@@ -243,10 +243,10 @@ fn encode_value(value: &Value, out: &mut BytesMut) {
 
 fn encode_properties(properties: &[(String, Value)], out: &mut BytesMut) {
     for (key, value) in properties {
-        // Keys longer than the length field can say do not occur; they would be cut.
-        let key = &key.as_bytes()[..key.len().min(usize::from(u16::MAX))];
+        // AMF3 has longer keys than the length field can say. Cut between characters, they are read back as written.
+        let key = &key[..key.floor_char_boundary(usize::from(u16::MAX))];
         out.put_u16(key.len() as u16);
-        out.put_slice(key);
+        out.put_slice(key.as_bytes());
         encode_value(value, out);
     }
     out.put_slice(&[0, 0, 9]);

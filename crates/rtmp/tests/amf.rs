@@ -137,3 +137,25 @@ fn hostile_amf3_costs_an_error() {
     copies.extend([6, 0x00].repeat(10_000));
     assert!(amf3(&copies).unwrap_err().to_string().contains("more than"));
 }
+
+#[test]
+fn references_of_amf3_nest_no_deeper_than_what_is_spelled_out() {
+    // [], and then arrays of one element each: the array before. None is deep on the wire, the last one is when read.
+    let nested = |arrays: u8| {
+        let first = [0x11, 9, 0x01, 0x01];
+        let next = (0..arrays).flat_map(|before| [0x11, 9, 0x03, 0x01, 9, before << 1]);
+        first.into_iter().chain(next).collect::<Vec<u8>>()
+    };
+    let allowed = amf::decode(&nested(16)).unwrap();
+    assert_eq!(amf::decode(&amf::encode(&allowed)).unwrap(), allowed);
+    let error = amf::decode(&nested(17)).unwrap_err().to_string();
+    assert!(error.contains("nested deeper"), "{error}");
+}
+
+#[test]
+fn a_key_too_long_for_amf0_is_cut_between_characters() {
+    let key = "é".repeat(40_000);
+    let written = amf::encode(&[Value::Object(vec![(key.clone(), Value::Null)])]);
+    let cut = Value::Object(vec![(key[..65_534].to_owned(), Value::Null)]);
+    assert_eq!(amf::decode(&written).unwrap(), [cut]);
+}

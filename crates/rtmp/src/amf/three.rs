@@ -50,7 +50,7 @@ impl Decoder<'_> {
             5 => Value::Number(f64::from_be_bytes(self.bytes()?)),
             6 => Value::String(self.string3()?),
             8 => match self.header()? {
-                Header::Reference(index) => self.object(index)?,
+                Header::Reference(index) => self.object(index, depth)?,
                 Header::Inline(_) => {
                     let date = Value::Date(f64::from_be_bytes(self.bytes()?));
                     self.references.objects.push(Some(date.clone()));
@@ -59,7 +59,7 @@ impl Decoder<'_> {
             },
             9 => self.complex(depth, Self::array)?,
             10 => match self.header()? {
-                Header::Reference(index) => self.object(index)?,
+                Header::Reference(index) => self.object(index, depth)?,
                 Header::Inline(flags) => self.remember(|decoder| decoder.object3(flags, depth))?,
             },
             // Both kinds of XML, and bytes.
@@ -94,7 +94,7 @@ impl Decoder<'_> {
         read: impl FnOnce(&mut Self, usize, usize) -> Result<Value, AmfError>,
     ) -> Result<Value, AmfError> {
         match self.header()? {
-            Header::Reference(index) => self.object(index),
+            Header::Reference(index) => self.object(index, depth),
             Header::Inline(length) => self.remember(|decoder| read(decoder, length, depth)),
         }
     }
@@ -174,12 +174,13 @@ impl Decoder<'_> {
         Ok(value)
     }
 
-    fn object(&mut self, index: usize) -> Result<Value, AmfError> {
+    fn object(&mut self, index: usize, depth: usize) -> Result<Value, AmfError> {
         let known = self.references.objects.get(index);
         let value = known.ok_or_else(|| self.error(Reason::Reference))?.clone();
         let value = value.unwrap_or(Value::Undefined);
         self.values += weight(&value);
-        self.count(0)?;
+        // As deep as if it were spelled out here: short references would stack up to any depth.
+        self.count(depth + height(&value))?;
         self.copy(text_bytes(&value))?;
         Ok(value)
     }
@@ -251,6 +252,18 @@ fn weight(value: &Value) -> usize {
         Value::StrictArray(values) => values.iter().map(weight).sum(),
         _ => 0,
     }
+}
+
+/// Levels below a value.
+fn height(value: &Value) -> usize {
+    let below = match value {
+        Value::Object(properties) | Value::EcmaArray(properties) => {
+            properties.iter().map(|(_, value)| 1 + height(value)).max()
+        }
+        Value::StrictArray(values) => values.iter().map(|value| 1 + height(value)).max(),
+        _ => None,
+    };
+    below.unwrap_or(0)
 }
 
 /// Bytes of text within a value.

@@ -98,6 +98,14 @@ pub fn amf(data: &[u8]) {
     }
 }
 
+/// Any bytes as AMF3, behind the marker with which AMF0 switches to it for each value.
+///
+/// # Panics
+/// When what is understood cannot be passed on as AMF0.
+pub fn amf3(data: &[u8]) {
+    amf(&[&[0x11], data].concat());
+}
+
 /// Any bytes as what a client says after the handshake, to a server that accepts and refuses in turns.
 ///
 /// # Panics

@@ -86,14 +86,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_level_is_what_clients_expect_with_the_code() {
-        assert_eq!(PUBLISH_BAD_NAME.level(), "error");
-        assert_eq!(PLAY_START.level(), "status");
-        let object = SEEK_FAILED.object("no");
-        let text = |name: &str| object.property(name).and_then(Value::as_str).unwrap_or_default();
-        assert_eq!(
-            (text("level"), text("code"), text("description")),
-            ("error", "NetStream.Seek.Failed", "no")
-        );
+    fn codes_and_levels_are_those_that_clients_compare() {
+        for (code, text, level) in [
+            (CONNECT_SUCCESS, "NetConnection.Connect.Success", "status"),
+            (CONNECT_REJECTED, "NetConnection.Connect.Rejected", "error"),
+            (CONNECT_INVALID_APP, "NetConnection.Connect.InvalidApp", "error"),
+            (CONNECT_FAILED, "NetConnection.Connect.Failed", "error"),
+            (CONNECT_RECONNECT, "NetConnection.Connect.ReconnectRequest", "status"),
+            (CALL_FAILED, "NetConnection.Call.Failed", "error"),
+            (PUBLISH_START, "NetStream.Publish.Start", "status"),
+            (PUBLISH_BAD_NAME, "NetStream.Publish.BadName", "error"),
+            (PUBLISH_FAILED, "NetStream.Publish.Failed", "error"),
+            (UNPUBLISH_SUCCESS, "NetStream.Unpublish.Success", "status"),
+            (PLAY_RESET, "NetStream.Play.Reset", "status"),
+            (PLAY_START, "NetStream.Play.Start", "status"),
+            (PLAY_STOP, "NetStream.Play.Stop", "status"),
+            (PLAY_STREAM_NOT_FOUND, "NetStream.Play.StreamNotFound", "error"),
+            (PLAY_NO_SUPPORTED_TRACK, "NetStream.Play.NoSupportedTrackFound", "error"),
+            (PLAY_PUBLISH_NOTIFY, "NetStream.Play.PublishNotify", "status"),
+            (PLAY_UNPUBLISH_NOTIFY, "NetStream.Play.UnpublishNotify", "status"),
+            (PAUSE_NOTIFY, "NetStream.Pause.Notify", "status"),
+            (UNPAUSE_NOTIFY, "NetStream.Unpause.Notify", "status"),
+            (SEEK_FAILED, "NetStream.Seek.Failed", "error"),
+            (FAILED, "NetStream.Failed", "error"),
+        ] {
+            let object = code.object("why");
+            let property = |name: &str| object.property(name).and_then(Value::as_str).unwrap_or_default();
+            let told = (property("code"), property("level"), property("description"));
+            assert_eq!(told, (text, level, "why"));
+        }
     }
 }

@@ -270,23 +270,6 @@ fn streams_may_be_made_and_deleted_for_ever_but_not_kept() {
 }
 
 #[test]
-fn old_encoders_get_the_notices_they_wait_for() {
-    let mut pair = connected();
-    for name in [
-        "releaseStream",
-        "FCPublish",
-        "FCSubscribe",
-        "FCUnpublish",
-        "getStreamLength",
-        "_checkbw",
-    ] {
-        pair.say(0, &command(name, &[Value::string("cam")])).unwrap();
-    }
-    // They are no statuses, so a session of ours hears nothing in them; that they break nothing is what matters.
-    assert!(pair.codes().is_empty());
-}
-
-#[test]
 fn data_messages_lose_their_wrapping_and_clearing_is_none() {
     let mut pair = connected();
     pair.say(1, &command("publish", &[Value::string("cam")])).unwrap();

@@ -22,7 +22,7 @@ use clap::Parser;
 use self::{
     load::Load,
     report::Report,
-    servers::{Kind, Running},
+    servers::{Binaries, Kind, Running},
 };
 
 /// Loads RTMP servers and reports CPU per delivered byte, latency and memory.
@@ -52,9 +52,12 @@ struct Args {
     /// The streammill binary to start.
     #[arg(long, default_value = "target/release/streammill")]
     streammill: PathBuf,
-    /// Also measure this server, in turn with streammill: `nginx` (with its RTMP module).
-    #[arg(long)]
-    beside: Option<Kind>,
+    /// The SRS binary to start.
+    #[arg(long, default_value = "srs")]
+    srs: PathBuf,
+    /// Also measure these servers, in turn with streammill, such as `nginx,srs`.
+    #[arg(long, value_delimiter = ',')]
+    beside: Vec<Kind>,
     /// Measure a server that is running already, at rtmp://HOST:PORT/APP; needs --pid.
     #[arg(long, requires = "pid")]
     url: Option<String>,
@@ -94,10 +97,14 @@ async fn run(args: Args) -> anyhow::Result<()> {
         }
     } else {
         let kinds: Vec<_> = [Kind::Streammill].into_iter().chain(args.beside).collect();
+        let binaries = Binaries {
+            streammill: args.streammill,
+            srs: args.srs,
+        };
         for round in 0..args.rounds {
             for kind in &kinds {
                 eprintln_progress(round + 1, args.rounds, kind.name());
-                let server = Running::start(*kind, &args.streammill).await?;
+                let server = Running::start(*kind, &binaries).await?;
                 let figures = load.run(server.url(), server.pid()).await;
                 let figures = figures.with_context(|| format!("{}\n{}", kind.name(), server.log()))?;
                 report.add(kind.name(), figures);

@@ -18,6 +18,16 @@ pub(crate) enum Kind {
     Streammill,
     /// nginx with its RTMP module (Debian: nginx, libnginx-mod-rtmp).
     Nginx,
+    /// SRS as it comes: what it sends is merged for 350 ms.
+    Srs,
+    /// SRS with the settings that its documentation has for low latency.
+    SrsLowLatency,
+}
+
+/// Where the servers are that are not on the path.
+pub(crate) struct Binaries {
+    pub(crate) streammill: PathBuf,
+    pub(crate) srs: PathBuf,
 }
 
 impl Kind {
@@ -25,6 +35,8 @@ impl Kind {
         match self {
             Self::Streammill => "streammill",
             Self::Nginx => "nginx-rtmp",
+            Self::Srs => "SRS",
+            Self::SrsLowLatency => "SRS, low latency",
         }
     }
 }
@@ -38,7 +50,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts a server and waits until it takes connections.
-    pub(crate) async fn start(kind: Kind, streammill: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(kind: Kind, binaries: &Binaries) -> anyhow::Result<Self> {
         // Bound and let go: the server takes it a moment later.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let folder = std::env::temp_dir().join(format!("streammill-bench-{}-{port}", std::process::id()));
@@ -51,7 +63,7 @@ impl Running {
                     "[rtmp]\nlisten = [\"127.0.0.1:{port}\"]\n[http]\nlisten = []\n[apps.live]\npipelines = []\n"
                 );
                 fs::write(&config, text)?;
-                let mut command = Command::new(streammill);
+                let mut command = Command::new(&binaries.streammill);
                 command.arg("serve").arg("-c").arg(config);
                 command
             }
@@ -60,6 +72,13 @@ impl Running {
                 fs::write(&config, nginx_configuration(port, &folder))?;
                 let mut command = Command::new("nginx");
                 command.arg("-c").arg(config).arg("-p").arg(&folder);
+                command
+            }
+            Kind::Srs | Kind::SrsLowLatency => {
+                let config = folder.join("srs.conf");
+                fs::write(&config, srs_configuration(port, &folder, kind == Kind::SrsLowLatency))?;
+                let mut command = Command::new(&binaries.srs);
+                command.arg("-c").arg(config);
                 command
             }
         };
@@ -116,5 +135,19 @@ fn nginx_configuration(port: u16, folder: &Path) -> String {
          load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;\n\
          events {{ worker_connections 20000; }}\n\
          rtmp {{ access_log off; server {{ listen 127.0.0.1:{port}; application live {{ live on; }} }} }}\n"
+    )
+}
+
+fn srs_configuration(port: u16, folder: &Path, has_low_latency: bool) -> String {
+    let folder = folder.display();
+    let latency = match has_low_latency {
+        true => {
+            "min_latency on; tcp_nodelay on; play { gop_cache off; queue_length 10; mw_latency 100; } publish { mr off; }"
+        }
+        false => "",
+    };
+    format!(
+        "listen {port};\nmax_connections 10000;\ndaemon off;\nsrs_log_tank console;\nsrs_log_level warn;\n\
+         pid {folder}/pid;\nvhost __defaultVhost__ {{ {latency} }}\n"
     )
 }

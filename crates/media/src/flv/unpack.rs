@@ -64,7 +64,8 @@ pub fn unpack(kind: MediaKind, body: Bytes) -> Result<Unpacked, TagError> {
     if is_multitrack {
         let second = reader.byte()?;
         (tracks, packet_type) = (second >> 4, second & 0x0f);
-        if packet_type == multitrack(kind) || tracks > MANY_CODECS {
+        // Modifiers come before; what they would modify here is not a message.
+        if packet_type == multitrack(kind) || packet_type == packet::MOD_EX || tracks > MANY_CODECS {
             return Err(TagError::Reserved(second));
         }
     }

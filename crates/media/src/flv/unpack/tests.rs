@@ -129,6 +129,14 @@ fn commands_and_reserved_values_are_ignorable() {
 }
 
 #[test]
+fn a_modifier_within_tracks_modifies_nothing() {
+    for body in [&b"\xa6\x17vp09\0\0\0\x01\0\0\xff"[..], b"\xa6\x07hvc1\x01\0"] {
+        let refused = unpacked(MediaKind::Video, body).unwrap_err();
+        assert!(matches!(refused, TagError::Reserved(_)), "{refused}");
+    }
+}
+
+#[test]
 fn a_message_cut_anywhere_does_no_harm() {
     let bodies: [(MediaKind, &[u8]); 4] = [
         (

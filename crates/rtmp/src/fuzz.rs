@@ -127,6 +127,58 @@ pub fn server_session(data: &[u8]) {
     }
 }
 
+/// Any bytes as what a server says after the handshake, to a client that publishes or plays.
+///
+/// # Panics
+/// When the client does.
+pub fn client_session(data: &[u8]) {
+    let Some((cut, rest)) = data.split_first() else {
+        return;
+    };
+    let mut pair = Pair::new();
+    pair.shake_hands();
+    match cut & 1 {
+        0 => pair.client.publish("name"),
+        _ => pair.client.play("name"),
+    }
+    for piece in rest.chunks(usize::from(*cut).max(1)) {
+        let result = pair.client.handle_input(piece);
+        while pair.client.poll_event().is_some() {}
+        while pair.client.poll_output().is_some() {}
+        if result.is_err() {
+            return;
+        }
+    }
+}
+
+/// Any bytes as a handshake, to either end: repeated until both of the other end's packets are full.
+///
+/// # Panics
+/// When an end does, or goes on with less than a whole handshake.
+pub fn handshake(data: &[u8]) {
+    const WHOLE: usize = 1 + 2 * 1536;
+    let [cut, version, noise @ ..] = data else {
+        return;
+    };
+    if noise.is_empty() {
+        return;
+    }
+    let noise = noise.iter().copied().cycle().take(WHOLE - 1);
+    let hello: Vec<u8> = std::iter::once(*version).chain(noise).collect();
+    let mut pair = Pair::new();
+    while pair.client.poll_output().is_some() {}
+    let cut = usize::from(*cut).max(1) * 16;
+    let (mut is_served, mut is_heard) = (true, true);
+    for piece in hello.chunks(cut) {
+        is_served = is_served && pair.server.handle_input(piece).is_ok();
+        is_heard = is_heard && pair.client.handle_input(piece).is_ok();
+    }
+    assert!(pair.server.poll_event().is_none(), "nobody has said anything yet");
+    assert!(*version == 3 || !is_served, "another version than 3 was taken");
+    while pair.server.poll_output().is_some() {}
+    while pair.client.poll_output().is_some() {}
+}
+
 /// A conversation of two sessions, its steps and the cuts of the stream chosen by the bytes. Media that was sent after
 /// a publish was accepted arrives, whole and in order.
 ///

@@ -104,6 +104,16 @@ fn a_client_that_says_anything_does_no_harm() {
 }
 
 #[test]
+fn a_server_that_says_anything_does_no_harm() {
+    smoke(CONVERSATIONS, fuzz::client_session);
+}
+
+#[test]
+fn any_handshake_does_no_harm() {
+    smoke(CONVERSATIONS, fuzz::handshake);
+}
+
+#[test]
 fn two_sessions_understand_each_other_whatever_they_do() {
     smoke(CONVERSATIONS, fuzz::session_ops);
 }

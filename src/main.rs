@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use streammill::{
     config::{self, Config},
-    report, server, telemetry,
+    pipeline, report, server, telemetry,
 };
 
 /// A media server for workstations with hardware encoders.
@@ -32,6 +32,9 @@ enum Command {
         #[command(flatten)]
         files: Files,
     },
+    /// Runs one pipeline for a server, which starts it.
+    #[command(hide = true)]
+    Worker,
 }
 
 #[derive(Debug, Args)]
@@ -83,6 +86,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             } else {
                 ExitCode::FAILURE
             })
+        }
+        Command::Worker => {
+            telemetry::start_worker().context("cannot start logging")?;
+            pipeline::worker::child::run()?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Templates { name, files } => {
             print!("{}", report::templates(&files.load()?, name.as_deref())?);

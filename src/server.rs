@@ -20,9 +20,11 @@ use crate::{
     pipeline::{
         self,
         conductor::{PipelineSnapshot, Roster, conduct},
+        job::Destination,
         library::Library,
         plan::Plan,
-        supervisor::{Destination, Services, State},
+        supervisor::Services,
+        worker::{Limits, Workers},
     },
     rtmp,
     shutdown::Stages,
@@ -154,6 +156,12 @@ impl Server {
             hub: hub.clone(),
             segments: store,
             hls: hls_settings(&config.hls),
+            workers: workers(&config.workers)?,
+            limits: Limits {
+                nice: config.workers.nice,
+                cores: config.workers.cores,
+                memory: Some(config.workers.memory.0).filter(|bytes| *bytes > 0),
+            },
         };
         stages
             .pipelines
@@ -229,6 +237,19 @@ async fn plan(config: &Config) -> Result<Plan, ServerError> {
         .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 
+/// Where isolated pipelines run: processes of this same program.
+fn workers(config: &config::Workers) -> Result<Option<Workers>, ServerError> {
+    if config.isolation == config::Isolation::Never {
+        return Ok(None);
+    }
+    let program = std::env::current_exe().map_err(ServerError::Program)?;
+    let workers = Workers::new(program);
+    if config.spare {
+        workers.prepare();
+    }
+    Ok(Some(workers))
+}
+
 fn hls_settings(config: &config::Hls) -> hls::Settings {
     hls::Settings {
         playlist_segments: config.playlist_segments,
@@ -254,14 +275,7 @@ fn status(pipeline: PipelineSnapshot) -> http::PipelineStatus {
             Destination::Stream(key) => Some(key),
             Destination::Segments(_) | Destination::Recording { .. } | Destination::None => None,
         },
-        state: match pipeline.status.state {
-            State::Waiting => "waiting",
-            State::Idle => "idle",
-            State::Running => "running",
-            State::Restarting => "restarting",
-            State::Finishing => "finishing",
-            State::Ended => "ended",
-        },
+        state: pipeline.status.state.as_str(),
         restarts: u64::from(pipeline.status.restarts),
         message: pipeline.status.last_error,
     }
@@ -282,6 +296,9 @@ pub enum ServerError {
     /// The system does not let the server wait for signals.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
+    /// It is not known which program this is, to start it again as a worker.
+    #[error("cannot find out which program this is")]
+    Program(#[source] io::Error),
     /// The system does not give the threads that connections are served on.
     #[error("cannot start the threads that serve RTMP")]
     Threads(#[source] io::Error),

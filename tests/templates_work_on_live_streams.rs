@@ -11,14 +11,16 @@ use std::{
 use bytes::Bytes;
 use streammill::{
     config::Config,
-    hub::{Door, Event, Hub, Interest, Limits, Origin, Protocol, StreamKey},
+    hub::{self, Door, Event, Hub, Interest, Origin, Protocol, StreamKey},
     output::hls,
     pipeline::{
         self,
         conductor::{Roster, conduct},
+        job::State,
         library::Library,
         plan::Plan,
-        supervisor::{Services, State},
+        supervisor::Services,
+        worker::{Limits, Workers},
     },
 };
 use streammill_media::{
@@ -45,9 +47,11 @@ impl Mill {
         let (library, problems) = Library::load(&config.templates.paths);
         assert!(problems.is_empty(), "{problems:?}");
         let services = Services {
-            hub: Hub::new(Limits::default()),
+            hub: Hub::new(hub::Limits::default()),
             segments: hls::Store::new(64 << 20),
             hls: hls::Settings::default(),
+            workers: Some(Workers::new(PathBuf::from(env!("CARGO_BIN_EXE_streammill")))),
+            limits: Limits::default(),
         };
         let (roster, stop) = (Roster::default(), CancellationToken::new());
         let plan = Plan::new(&config, &library).unwrap();

@@ -13,8 +13,8 @@ pub use listen::ListenAddress;
 pub(crate) use load::nearest;
 pub use load::{ConfigError, Problem, load};
 pub use schema::{
-    App, Certificate, Config, Hls, Http, Metadata, PipelineUse, PublishPolicy, Record, RecordFormat, Rtmp, Shutdown,
-    Source, TargetPattern, Templates, Tls, Unannounced, Vhost,
+    App, Certificate, Config, Hls, Http, Isolation, Metadata, PipelineUse, PublishPolicy, Record, RecordFormat, Rtmp,
+    Shutdown, Source, TargetPattern, Templates, Tls, Unannounced, Vhost, Workers,
 };
 pub use units::{Seconds, Size};
 pub use vhosts::Vhosts;

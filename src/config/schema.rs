@@ -22,6 +22,8 @@ pub struct Config {
     pub templates: Templates,
     /// HLS packaging.
     pub hls: Hls,
+    /// Processes that pipelines run in.
+    pub workers: Workers,
     /// How the server stops.
     pub shutdown: Shutdown,
     /// Settings of every application, where the application does not set its own.
@@ -138,6 +140,45 @@ impl Default for Http {
 pub struct Templates {
     /// Directories with templates. They are added to the shipped ones; an equal name replaces a shipped one.
     pub paths: Vec<PathBuf>,
+}
+
+/// `[workers]`: the processes that pipelines run in which decode or encode.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Workers {
+    /// Which pipelines run in a process of their own.
+    pub isolation: Isolation,
+    /// Keep one ready for the next pipeline, so that it begins at once.
+    pub spare: bool,
+    /// Lowers the priority of workers, from 0 to 19, so that players are served first.
+    pub nice: u8,
+    /// Most processor cores one worker may use. 0 is all.
+    pub cores: usize,
+    /// Most memory one worker may use; it is ended beyond that. 0 is no limit.
+    pub memory: Size,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            isolation: Isolation::Template,
+            spare: true,
+            nice: 5,
+            cores: 0,
+            memory: Size(2 << 30),
+        }
+    }
+}
+
+/// Which pipelines run in a process of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// Those whose template says so, or decodes or encodes.
+    #[default]
+    Template,
+    /// None.
+    Never,
 }
 
 /// `[hls]`

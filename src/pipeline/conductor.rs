@@ -9,15 +9,22 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info_span, warn};
 
 use super::{
+    job::{Command, Destination, Job, Status},
     plan::{LiveStream, PipelineId, Plan},
-    supervisor::{Destination, Job, Services, Status, supervise},
+    supervisor::{Services, supervise},
 };
 use crate::hub::StreamKey;
+
+/// Changes that may wait for one pipeline.
+const MAX_COMMANDS: usize = 16;
 
 /// The pipelines that run, for the interfaces to show. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +38,7 @@ struct Member {
     input: Option<StreamKey>,
     destination: Destination,
     status: watch::Receiver<Status>,
+    commands: mpsc::Sender<Command>,
 }
 
 /// A pipeline as it is now.
@@ -90,8 +98,9 @@ pub async fn conduct(plan: Plan, services: Services, roster: Roster, stop: Cance
         for (id, job) in wanted {
             let is_new = !roster.members().contains_key(&id);
             if is_new {
-                let status = start(&mut tasks, &job, &services, &stop);
+                let (status, commands) = start(&mut tasks, &job, &services, &stop);
                 let member = Member {
+                    commands,
                     template: job.template.name.clone(),
                     input: job.input.map(|input| input.key),
                     destination: job.destination,
@@ -110,19 +119,28 @@ pub async fn conduct(plan: Plan, services: Services, roster: Roster, stop: Cance
     while let Some(ended) = tasks.join_next().await {
         report(ended);
     }
+    if let Some(workers) = &services.workers {
+        workers.close().await;
+    }
     roster.members().clear();
 }
 
-fn start(tasks: &mut JoinSet<()>, job: &Job, services: &Services, stop: &CancellationToken) -> watch::Receiver<Status> {
+fn start(
+    tasks: &mut JoinSet<()>,
+    job: &Job,
+    services: &Services,
+    stop: &CancellationToken,
+) -> (watch::Receiver<Status>, mpsc::Sender<Command>) {
     let (status, shown) = watch::channel(Status::default());
+    let (commands, received) = mpsc::channel(MAX_COMMANDS);
     let stream = match (&job.input, &job.destination) {
         (Some(input), _) => input.key.to_string(),
         (None, Destination::Stream(key)) => key.to_string(),
         (None, _) => String::new(),
     };
     let span = info_span!("pipeline", template = job.template.name, stream);
-    tasks.spawn(supervise(job.clone(), services.clone(), status, stop.clone()).instrument(span));
-    shown
+    tasks.spawn(supervise(job.clone(), services.clone(), status, received, stop.clone()).instrument(span));
+    (shown, commands)
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

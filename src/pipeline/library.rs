@@ -10,9 +10,11 @@ use rust_embed::RustEmbed;
 use streammill_media::{MediaKind, Track};
 
 use super::{
+    blueprint::{Blueprint, Recipe, is_installed},
     clip::Clip,
-    instance::{BuildError, Instance, Recipe},
+    instance::{BuildError, Instance},
     params::{self, Kind, Values},
+    product::Emit,
     template::Template,
     trial::{self, TrialError},
 };
@@ -162,13 +164,12 @@ impl Entry {
                 values: &values,
                 tracks,
                 file: None,
-                outlet: None,
             };
-            match Instance::build(&recipe) {
-                Err(error @ (BuildError::MissingElements { .. } | BuildError::NoEncoder(_))) => {
-                    return Err(error.to_string());
-                }
-                _ => continue,
+            let emit: Emit = Arc::new(|_| Ok(()));
+            let blueprint = Blueprint::draw(&recipe, is_installed);
+            let built = blueprint.and_then(|blueprint| Instance::build(&blueprint, &Arc::default(), &emit));
+            if let Err(error @ (BuildError::MissingElements { .. } | BuildError::NoEncoder(_))) = built {
+                return Err(error.to_string());
             }
         }
         Ok(())

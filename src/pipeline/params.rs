@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Seconds, Size, nearest};
 
@@ -40,7 +40,7 @@ pub struct Param {
 }
 
 /// The type of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A whole number.
@@ -62,7 +62,7 @@ pub enum Kind {
 }
 
 /// What a property counts in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Unit {
     /// Bits a second.
     #[serde(rename = "bit/s")]
@@ -96,7 +96,7 @@ pub struct Target {
 }
 
 /// What of an element is set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Place {
     /// A property.
     Property(String),
@@ -105,7 +105,7 @@ pub enum Place {
 }
 
 /// A checked value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub enum Value {
     /// Of [`Kind::Int`].
     Int(i64),
@@ -127,6 +127,20 @@ pub enum Value {
 
 /// The values of all parameters of a template.
 pub type Values = BTreeMap<String, Value>;
+
+/// What is given for some parameters, unchecked.
+pub type Given = BTreeMap<String, toml::Value>;
+
+/// The values with some of them changed.
+pub fn change(declared: &BTreeMap<String, Param>, values: &Values, given: &Given) -> Result<Values, ParamError> {
+    let mut changed = resolve(declared, given)?;
+    for (name, value) in values {
+        if !given.contains_key(name) {
+            changed.insert(name.clone(), value.clone());
+        }
+    }
+    Ok(changed)
+}
 
 /// Checks what is given against the declarations and fills in the defaults.
 pub fn resolve(

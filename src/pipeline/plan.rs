@@ -6,9 +6,9 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
+    job::{Destination, Input, Job},
     library::Library,
     params::{self, Values},
-    supervisor::{Destination, Input, Job},
     template::{Output, Template},
 };
 use crate::{

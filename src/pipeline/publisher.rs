@@ -2,10 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use gststreammill::{Delivery, Framer, Outlet};
 use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, Track, TrackId, TrackKey, flv};
 
 use crate::hub::Publication;
@@ -39,9 +38,26 @@ const MAX_HELD: usize = 250;
 #[derive(Debug, Default)]
 struct Lane {
     track: Option<Track>,
+    /// The track was told of and none of its frames has come yet.
+    is_new: bool,
     last: Option<MediaTime>,
     /// Pictures are left out until a decoder can start.
     needs_key: bool,
+}
+
+impl Lanes {
+    fn lane(&mut self, track: TrackKey) -> &mut Lane {
+        self.lanes.entry(track).or_insert_with(|| Lane {
+            needs_key: track.kind == MediaKind::Video,
+            ..Lane::default()
+        })
+    }
+
+    fn begin_track(&mut self, key: TrackKey, track: Track) {
+        let lane = self.lane(key);
+        lane.is_new = lane.track.as_ref() != Some(&track);
+        lane.track = Some(track);
+    }
 }
 
 impl Publisher {
@@ -53,55 +69,36 @@ impl Publisher {
         }
     }
 
-    /// The outlet for a new instance with these tracks, whose running time zero is at `origin` on the stream's timeline.
-    pub fn outlet(self: &Arc<Self>, expected: Vec<TrackKey>, origin: Arc<OnceLock<MediaTime>>) -> Outlet {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let framers: BTreeMap<_, _> = expected
-            .iter()
-            .map(|track| (*track, Mutex::new(Framer::new(*track))))
-            .collect();
+    /// Prepares for a new instance with these tracks.
+    pub fn prepare(&self, expected: Vec<TrackKey>) {
+        let mut lanes = self.lanes();
         for (track, lane) in &mut lanes.lanes {
             lane.needs_key = track.kind == MediaKind::Video;
         }
         lanes.expected = expected;
-        drop(lanes);
-        // An instance that does not stop must not keep the publication.
-        let publisher = Arc::downgrade(self);
-        Arc::new(move |track, delivery| {
-            let publisher = publisher.upgrade().ok_or("the publication has ended")?;
-            let (Delivery::Sample(sample), Some(framer)) = (delivery, framers.get(&track)) else {
-                return Ok(());
-            };
-            let mut framer = framer.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut frames = Vec::new();
-            let origin = origin.get().copied().unwrap_or_default();
-            framer
-                .take(&sample, origin, &mut frames)
-                .map_err(|error| error.to_string())?;
-            for frame in frames {
-                publisher.take(frame, framer.track());
-            }
-            Ok(())
-        })
+    }
+
+    /// The frames that follow at a pad are of this track.
+    pub fn begin_track(&self, pad: TrackKey, track: Track) {
+        self.lanes().begin_track(pad, track);
     }
 
     /// The newest decoding time that was published.
     pub fn frontier(&self) -> Option<MediaTime> {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lanes = self.lanes();
         lanes.lanes.values().filter_map(|lane| lane.last).max()
     }
 
-    fn take(&self, frame: Frame, track: Option<&Track>) {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.lanes.entry(frame.track_key()).or_insert_with(|| Lane {
-            track: None,
-            last: None,
-            needs_key: frame.kind == MediaKind::Video,
-        });
-        let is_new = lane.track.as_ref() != track;
-        if is_new {
-            lane.track = track.cloned();
-        }
+    /// The lock is held for the handing on of one frame; a poisoned one is still whole.
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a frame, once it is known what it is part of.
+    pub fn take(&self, frame: Frame) {
+        let mut lanes = self.lanes();
+        let lane = lanes.lane(frame.track_key());
+        let is_new = std::mem::take(&mut lane.is_new);
         let (role, dts) = (frame.role, frame.dts);
         if is_new && role == FrameRole::Config {
             self.publication.push(frame.clone());
@@ -112,7 +109,7 @@ impl Publisher {
         if role == FrameRole::Config {
             return;
         }
-        let lane = lanes.lanes.entry(frame.track_key()).or_default();
+        let lane = lanes.lane(frame.track_key());
         // A restarted pipeline begins with a group of pictures that its forerunner had begun to encode.
         let is_late = lane.last.is_some_and(|last| frame.dts < last);
         lane.needs_key = frame.kind == MediaKind::Video && (is_late || (lane.needs_key && !frame.key));

@@ -5,42 +5,64 @@
 
 use gst::{glib, prelude::*};
 
-use super::params::{Place, Target, Unit, Value};
+use super::{
+    blueprint::To,
+    params::{Place, Target, Unit, Value},
+};
 
-/// Sets a property, or a field of a capsfilter.
-///
-/// `None` if there is no such element: it belongs to a track that the stream does not have.
-pub fn set(bin: &gst::Bin, target: &Target, value: &Value, unit: Option<Unit>) -> Option<Result<(), SetError>> {
-    let element = bin.by_name(&target.element)?;
-    Some(set_on(&element, target, value, unit))
-}
-
-/// As [`set`], on an element that is at hand.
-pub fn set_on(element: &gst::Element, target: &Target, value: &Value, unit: Option<Unit>) -> Result<(), SetError> {
-    let result = match &target.place {
-        Place::Property(name) => set_property(element, name, value, unit),
-        Place::CapsField(field) => set_caps_field(element, field, value, unit),
-    };
-    result.map_err(|reason| SetError {
-        target: target.to_string(),
-        reason,
+/// Sets a property, or a field of a capsfilter, to the first of the values that it takes.
+pub fn set_first(element: &gst::Element, place: &Place, values: &[To]) -> Result<(), SetError> {
+    let mut refused = "there is no value for it".to_owned();
+    for value in values {
+        let result = match (place, value) {
+            (Place::Property(name), To::Constant(text)) => set_constant(element, name, text),
+            (Place::Property(name), To::Value(value, unit)) => set_property(element, name, value, *unit),
+            (Place::CapsField(field), To::Value(value, unit)) => set_caps_field(element, field, value, *unit),
+            (Place::CapsField(field), To::Constant(text)) => {
+                set_caps_field(element, field, &Value::Choice(text.clone()), None)
+            }
+        };
+        match result {
+            Ok(()) => return Ok(()),
+            Err(reason) => refused = reason,
+        }
+    }
+    Err(SetError {
+        target: Target {
+            element: element.name().to_string(),
+            place: place.clone(),
+        }
+        .to_string(),
+        reason: refused,
     })
 }
 
 /// Sets a property from one of our own constants.
-pub fn set_constant(element: &gst::Element, name: &str, text: &str) -> Result<(), SetError> {
-    let result = writable(element, name).and_then(|pspec| {
-        let value =
-            glib::Value::deserialize_with_pspec(text, &pspec).map_err(|_| format!("{text:?} is not accepted"))?;
-        element.set_property_from_value(name, &value);
-        Ok(())
-    });
-    result.map_err(|reason| SetError::at(element, name, reason))
+fn set_constant(element: &gst::Element, name: &str, text: &str) -> Result<(), String> {
+    let pspec = writable(element, name)?;
+    let value = glib::Value::deserialize_with_pspec(text, &pspec).map_err(|_| format!("{text:?} is not accepted"))?;
+    element.set_property_from_value(name, &value);
+    Ok(())
 }
 
-/// Sets a property from a value of a role.
-pub fn set_value(element: &gst::Element, name: &str, value: &Value, unit: Option<Unit>) -> Result<(), SetError> {
-    set_property(element, name, value, unit).map_err(|reason| SetError::at(element, name, reason))
+/// Whether something can be changed while its element runs.
+pub fn can_change(element: &gst::Element, place: &Place) -> Result<(), String> {
+    let name = match place {
+        Place::Property(name) => name,
+        // A capsfilter renegotiates whenever its caps change.
+        Place::CapsField(_) => "caps",
+    };
+    let flags = writable(element, name)?.flags();
+    let always = flags.contains(gst::PARAM_FLAG_MUTABLE_PLAYING) || element.type_().name() == "GstCapsFilter";
+    // Elements from before these flags say nothing of what can be changed when.
+    let only_before = flags.intersects(gst::PARAM_FLAG_MUTABLE_READY | gst::PARAM_FLAG_MUTABLE_PAUSED);
+    match always || !only_before {
+        true => Ok(()),
+        false => Err(format!(
+            "{}: '{name}' cannot be changed while it runs; start the pipeline anew",
+            element.name()
+        )),
+    }
 }
 
 fn set_property(element: &gst::Element, name: &str, value: &Value, unit: Option<Unit>) -> Result<(), String> {
@@ -175,13 +197,6 @@ impl SetError {
     pub fn target(&self) -> &str {
         &self.target
     }
-
-    fn at(element: &gst::Element, name: &str, reason: String) -> Self {
-        Self {
-            target: format!("{}:{name}", element.name()),
-            reason,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -197,9 +212,9 @@ mod tests {
 
     fn try_set(bin: &gst::Bin, target: &str, value: Value) -> Result<(), String> {
         let param: super::super::params::Targets = toml::Value::String(target.to_owned()).try_into().unwrap();
-        set(bin, &param.0[0], &value, None)
-            .unwrap()
-            .map_err(|error| error.to_string())
+        let Target { element, place } = &param.0[0];
+        let element = bin.by_name(element).unwrap();
+        set_first(&element, place, &[To::Value(value, None)]).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -255,9 +270,18 @@ mod tests {
     }
 
     #[test]
-    fn an_element_that_is_not_there_is_no_error() {
-        let bin = bin("queue");
-        let targets: super::super::params::Targets = toml::Value::String("v:bitrate".to_owned()).try_into().unwrap();
-        assert_eq!(set(&bin, &targets.0[0], &Value::Int(1), None), None);
+    fn the_first_value_that_fits_is_taken() {
+        let bin = bin("queue name=q");
+        let place = Place::Property("leaky".to_owned());
+        let element = bin.by_name("q").unwrap();
+        let words = |words: &[&str]| {
+            words
+                .iter()
+                .map(|word| To::Constant((*word).to_owned()))
+                .collect::<Vec<_>>()
+        };
+        set_first(&element, &place, &words(&["sideways", "downstream", "upstream"])).unwrap();
+        let error = set_first(&element, &place, &words(&["sideways"])).unwrap_err();
+        assert_eq!(error.to_string(), "q:leaky: \"sideways\" is not accepted");
     }
 }

@@ -1,37 +1,41 @@
 //! Supervisors: each owns one pipeline's life.
 //!
-//! A supervisor waits until it is known what the stream is made of, builds the instance for that, feeds it, and brings it
-//! to a proper end when the publisher leaves or the server stops. What fails is built again, after ever longer waits.
+//! A supervisor waits until it is known what the stream is made of, builds the pipeline for that, here or in a worker, feeds
+//! it, and brings it to a proper end when the publisher leaves or the server stops. What fails is built again, after ever
+//! longer waits; what fails too often is left alone.
 
 use std::{
-    path::PathBuf,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
-use gststreammill::Outlet;
 use streammill_media::{MediaTime, Track};
 use tokio::{
-    sync::watch,
-    time::{Instant as Clock, sleep},
+    sync::{mpsc, watch},
+    time::{Instant as Clock, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
-    assembly::{outgoing, pads, used},
+    blueprint::{Blueprint, Recipe, is_installed},
     bridge::{Bridge, Outcome},
-    instance::{BuildError, Instance, Recipe, Report},
-    params::Values,
+    control::{Answer, Control},
+    instance::{BuildError, Failure, Instance, Report},
+    job::{Command, Destination, Input, Job, Request, State, Status},
+    params,
     policy::Backoff,
+    product::Emit,
     publisher::Publisher,
-    recording::recording_path,
+    recording::NewFile,
+    running::{Remote, Running},
     segments,
-    template::{Launch, Template},
+    taps::Taps,
+    template::Isolation,
+    worker::{Limits, Workers},
 };
 use crate::{
-    config::RecordFormat,
-    hub::{Hub, Interest, Origin, Protocol, PublicationId, StreamKey},
+    hub::{Hub, Interest, Origin, Protocol, StreamKey},
     output::hls,
 };
 
@@ -39,6 +43,8 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(8);
 /// Room before the first frame of a source, for encoders that reorder.
 const HEADROOM: MediaTime = MediaTime::from_millis(250);
+/// How often it is written down how a pipeline is.
+const NOTE: Duration = Duration::from_millis(500);
 
 /// What pipelines work with.
 #[derive(Clone, Debug)]
@@ -49,106 +55,28 @@ pub struct Services {
     pub segments: hls::Store,
     /// How they are kept there.
     pub hls: hls::Settings,
-}
-
-/// A pipeline that is to run.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// The template.
-    pub template: Arc<Template>,
-    /// Its parameters.
-    pub values: Values,
-    /// The publication it works on; none for a source.
-    pub input: Option<Input>,
-    /// Where the result goes.
-    pub destination: Destination,
-}
-
-/// The publication a pipeline works on.
-#[derive(Clone, Debug)]
-pub struct Input {
-    /// Its key.
-    pub key: StreamKey,
-    /// Which publication of that key.
-    pub id: PublicationId,
-    /// What it was made from itself, nearest first.
-    pub ancestors: Vec<StreamKey>,
-}
-
-/// Where a pipeline's result goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// A stream.
-    Stream(StreamKey),
-    /// The packager, as this stream's presentation.
-    Segments(StreamKey),
-    /// A file in a directory, named after the stream.
-    Recording {
-        /// The directory.
-        dir: PathBuf,
-        /// The container.
-        format: RecordFormat,
-    },
-    /// What the template's own elements make of it.
-    None,
-}
-
-/// How a pipeline is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// What it is doing.
-    pub state: State,
-    /// How often it was built again after a failure.
-    pub restarts: u32,
-    /// What failed last.
-    pub last_error: Option<String>,
-    /// When its current instance began.
-    pub started: Option<SystemTime>,
-    /// The file it writes, or wrote last.
-    pub file: Option<PathBuf>,
-    /// Frames it was too slow for.
-    pub dropped: u64,
-}
-
-/// What a pipeline is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// It is not known yet what the stream is made of.
-    #[default]
-    Waiting,
-    /// The stream has no track that the template works on.
-    Idle,
-    /// It runs.
-    Running,
-    /// It failed, and will be built again.
-    Restarting,
-    /// It works off what it was fed.
-    Finishing,
-    /// It is over.
-    Ended,
-}
-
-impl Default for Status {
-    fn default() -> Self {
-        Self {
-            state: State::Waiting,
-            restarts: 0,
-            last_error: None,
-            started: None,
-            file: None,
-            dropped: 0,
-        }
-    }
+    /// Where isolated pipelines run. Without it all run in this process.
+    pub workers: Option<Workers>,
+    /// What of the machine a worker may have.
+    pub limits: Limits,
 }
 
 /// Runs a pipeline until its input ends, or it is told to stop.
-pub async fn supervise(job: Job, services: Services, status: watch::Sender<Status>, stop: CancellationToken) {
+pub async fn supervise(
+    job: Job,
+    services: Services,
+    status: watch::Sender<Status>,
+    commands: mpsc::Receiver<Command>,
+    stop: CancellationToken,
+) {
     let mut supervisor = Supervisor {
         job,
         services,
         status,
+        commands,
         stop,
-        publisher: None,
+        taps: Taps::default(),
+        blueprint: None,
     };
     supervisor.run().await;
     supervisor.enter(State::Ended);
@@ -158,12 +86,12 @@ struct Supervisor {
     job: Job,
     services: Services,
     status: watch::Sender<Status>,
+    commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
-    publisher: Option<Arc<Publisher>>,
+    taps: Taps,
+    /// What the pipeline that runs was built from.
+    blueprint: Option<Blueprint>,
 }
-
-/// A run that has to be tried again.
-struct Failure(String);
 
 impl Supervisor {
     async fn run(&mut self) {
@@ -174,17 +102,49 @@ impl Supervisor {
                 Some(input) => self.work_on(&input).await,
                 None => self.run_source().await,
             };
-            let Err(Failure(reason)) = result else { return };
+            self.blueprint = None;
+            let Err(Failure { reason, .. }) = result else { return };
             let wait = backoff.after(began.elapsed(), rand::random());
-            warn!(%reason, seconds = wait.as_secs_f32(), "pipeline failed; it will be built again");
             self.status.send_modify(|status| {
-                status.state = State::Restarting;
                 status.restarts += 1;
-                status.last_error = Some(reason);
+                status.last_error = Some(reason.clone());
+                status.usage = None;
             });
+            match wait {
+                Some(wait) => {
+                    warn!(%reason, seconds = wait.as_secs_f32(), "pipeline failed; it will be built again");
+                    self.enter(State::Restarting);
+                    self.refuse_for(Some(wait)).await;
+                }
+                None => {
+                    error!(%reason, "pipeline has failed too often; it is left alone until it is started anew");
+                    self.enter(State::Quarantined);
+                    self.refuse_for(None).await;
+                }
+            }
+            if self.stop.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    /// Does nothing for a while, or until it is told to stop, and says so to whoever asks.
+    async fn refuse_for(&mut self, wait: Option<Duration>) {
+        let waited = async {
+            match wait {
+                Some(wait) => sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(waited);
+        loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
-                () = sleep(wait) => {}
+                () = &mut waited => return,
+                Some(command) = self.commands.recv() => {
+                    let _ = command.answer.send(Err("the pipeline is not running".to_owned()));
+                }
             }
         }
     }
@@ -200,33 +160,37 @@ impl Supervisor {
             wait_for_key_frame: true,
         };
         let subscriber = hub.subscribe(&input.key, interest);
-        let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, self.launch().tracks, &self.stop).await else {
+        let tracks = self.job.template.launch(&self.job.values).tracks;
+        let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, tracks, &self.stop).await else {
             return Ok(());
         };
+        let (stop, on_change) = (self.stop.clone(), self.job.template.on_change);
         loop {
-            let origin = Arc::new(OnceLock::new());
-            let outcome = match self.build(bridge.tracks(), origin.clone()).await {
+            let outcome = match self.build(bridge.tracks()).await {
                 Err(Unbuilt::NothingToDo) => {
                     self.enter(State::Idle);
-                    bridge.pass(&self.stop).await
+                    bridge.pass(&stop).await
                 }
-                Err(Unbuilt::Failed(reason)) => return Err(Failure(reason)),
-                Ok(mut instance) => {
-                    let on_change = self.job.template.on_change;
-                    let outcome = bridge.feed(&mut instance, &origin, on_change, &self.stop).await;
+                Err(Unbuilt::Failed(failure)) => return Err(failure),
+                Ok(mut running) => {
+                    let remote = running.remote();
+                    let outcome = tokio::select! {
+                        outcome = bridge.feed(&mut running, on_change, &stop) => outcome,
+                        never = self.attend(&remote) => match never {},
+                    };
                     let dropped = bridge.dropped();
                     self.status.send_modify(|status| status.dropped = dropped);
                     match outcome {
-                        Outcome::Failed(reason) => {
-                            instance.stop().await;
-                            return Err(Failure(reason));
+                        Outcome::Failed(failure) => {
+                            running.stop().await;
+                            return Err(failure);
                         }
                         Outcome::Finished => {
-                            instance.stop().await;
-                            return Err(Failure("it came to its end before its input did".to_owned()));
+                            running.stop().await;
+                            return Err("it came to its end before its input did".to_owned().into());
                         }
                         outcome => {
-                            self.finish(instance).await;
+                            self.finish(running).await;
                             outcome
                         }
                     }
@@ -240,127 +204,205 @@ impl Supervisor {
     }
 
     async fn run_source(&mut self) -> Result<(), Failure> {
-        // After a restart the stream goes on where it was.
-        let frontier = self.publisher.as_ref().and_then(|publisher| publisher.frontier());
-        let origin = Arc::new(OnceLock::from(frontier.unwrap_or_default() + HEADROOM));
-        let mut instance = match self.build(&[], origin).await {
-            Ok(instance) => instance,
-            Err(Unbuilt::NothingToDo) => return Err(Failure(BuildError::NothingToDo.to_string())),
-            Err(Unbuilt::Failed(reason)) => return Err(Failure(reason)),
+        let mut running = match self.build(&[]).await {
+            Ok(running) => running,
+            Err(Unbuilt::NothingToDo) => return Err(BuildError::NothingToDo.to_string().into()),
+            Err(Unbuilt::Failed(failure)) => return Err(failure),
         };
+        let (stop, remote) = (self.stop.clone(), running.remote());
         let report = tokio::select! {
-            () = self.stop.cancelled() => None,
-            report = instance.report() => Some(report),
+            () = stop.cancelled() => None,
+            report = running.report() => Some(report),
+            never = self.attend(&remote) => match never {},
         };
         match report {
             None => {
-                self.finish(instance).await;
+                self.finish(running).await;
                 Ok(())
             }
             Some(report) => {
-                instance.stop().await;
+                running.stop().await;
                 match report {
-                    Report::Failure(reason) => Err(Failure(reason)),
-                    Report::End => Err(Failure("it came to its end".to_owned())),
+                    Report::Failure(failure) => Err(failure),
+                    Report::End => Err("it came to its end".to_owned().into()),
                 }
             }
         }
     }
 
-    /// Makes an instance for these tracks and starts it.
-    async fn build(&mut self, tracks: &[Track], origin: Arc<OnceLock<MediaTime>>) -> Result<Instance, Unbuilt> {
-        let outlet = self.outlet(tracks, origin).map_err(Unbuilt::Failed)?;
+    /// Notes how the pipeline is, and does what is asked of it, for as long as it runs.
+    async fn attend(&mut self, remote: &Remote) -> std::convert::Infallible {
+        let mut note = interval(NOTE);
+        loop {
+            tokio::select! {
+                _ = note.tick() => {}
+                Some(command) = self.commands.recv() => {
+                    let answer = self.obey(command.request, remote).await;
+                    // Whoever asked may have given up.
+                    let _ = command.answer.send(answer);
+                }
+            }
+            let publishes = self.taps.keys();
+            self.status.send_modify(|status| {
+                status.levels = remote.levels();
+                status.stages = remote.stages();
+                status.usage = remote.usage();
+                status.values.clone_from(&self.job.values);
+                status.publishes = publishes;
+            });
+        }
+    }
+
+    async fn obey(&mut self, request: Request, remote: &Remote) -> Result<Answer, String> {
+        match request {
+            Request::KeyFrame => remote.control(Control::KeyFrame).await,
+            Request::Graph => remote.control(Control::Graph).await,
+            Request::Set(given) => {
+                let template = self.job.template.clone();
+                let values = params::change(&template.params, &self.job.values, &given);
+                let values = values.map_err(|error| error.to_string())?;
+                let Some(blueprint) = &self.blueprint else {
+                    return Err("the pipeline is not running".to_owned());
+                };
+                let tracks: Vec<_> = blueprint.lanes.iter().map(|lane| lane.track.clone()).collect();
+                let other = self.draw(&values, &tracks, None).map_err(|error| error.to_string())?;
+                let settings = blueprint.changes(&other)?;
+                let answer = remote.control(Control::Set(settings)).await?;
+                self.job.values = values;
+                self.blueprint = Some(other);
+                Ok(answer)
+            }
+            Request::Publish(key) => {
+                let output = self.blueprint.as_ref().and_then(|blueprint| blueprint.outlets.first());
+                let output = output.ok_or("it makes no stream")?.element.clone();
+                if !matches!(self.job.destination, Destination::Stream(_)) {
+                    return Err("it makes no stream".to_owned());
+                }
+                self.claim(&output, key)?;
+                Ok(Answer::Done)
+            }
+            Request::Unpublish(key) => match self.taps.remove(&key) {
+                true => Ok(Answer::Done),
+                false => Err(format!("it does not publish {key}")),
+            },
+        }
+    }
+
+    fn draw(
+        &self,
+        values: &params::Values,
+        tracks: &[Track],
+        file: Option<&std::path::Path>,
+    ) -> Result<Blueprint, BuildError> {
+        let recipe = Recipe {
+            template: &self.job.template,
+            values,
+            tracks,
+            file,
+        };
+        Blueprint::draw(&recipe, is_installed)
+    }
+
+    /// Makes a pipeline for these tracks and starts it.
+    async fn build(&mut self, tracks: &[Track]) -> Result<Running, Unbuilt> {
         let started = SystemTime::now();
-        let (job, tracks) = (self.job.clone(), tracks.to_vec());
-        let file = self.file(started);
-        let made = tokio::task::spawn_blocking(move || {
-            let file = file.map(|file| file.create()).transpose().map_err(Unbuilt::Failed)?;
-            let recipe = Recipe {
-                template: &job.template,
-                values: &job.values,
-                tracks: &tracks,
-                file: file.as_deref(),
-                outlet,
-            };
-            let mut instance = Instance::build(&recipe).map_err(|error| match error {
+        let file = self.file(started).map(NewFile::create).transpose()?;
+        let mut blueprint = self
+            .draw(&self.job.values, tracks, file.as_deref())
+            .map_err(|error| match error {
                 BuildError::NothingToDo => Unbuilt::NothingToDo,
-                error => Unbuilt::Failed(error.to_string()),
+                error => Unbuilt::from(error.to_string()),
             })?;
-            instance.start().map_err(Unbuilt::Failed)?;
-            Ok((instance, file))
-        });
-        let (instance, file) = made.await.map_err(|error| Unbuilt::Failed(error.to_string()))??;
+        if tracks.is_empty() {
+            // After a restart a source's stream goes on where it was.
+            blueprint.origin = Some(self.taps.frontier().unwrap_or_default() + HEADROOM);
+        }
+        blueprint.limits = self.services.limits.clone();
+        let emit = self.emit(&blueprint)?;
+        let origin = Arc::new(blueprint.origin.map_or_else(OnceLock::new, OnceLock::from));
+        let running = match (&self.services.workers, self.job.template.isolation()) {
+            (Some(workers), Isolation::Process) => {
+                let worker = workers.start(blueprint.clone(), emit).await?;
+                Running::in_worker(worker, origin)
+            }
+            _ => {
+                let (blueprint, at) = (blueprint.clone(), origin.clone());
+                let made = tokio::task::spawn_blocking(move || {
+                    let mut instance = Instance::build(&blueprint, &at, &emit).map_err(|error| error.to_string())?;
+                    instance.start()?;
+                    Ok::<_, Unbuilt>(instance)
+                });
+                let instance = made.await.map_err(|error| error.to_string())??;
+                Running::here(instance, origin)
+            }
+        };
+        let publishes = self.taps.keys();
         self.status.send_modify(|status| {
             status.state = State::Running;
             status.started = Some(started);
             status.file = file.or(status.file.take());
+            status.values.clone_from(&self.job.values);
+            status.encoders.clone_from(&blueprint.encoders);
+            status.publishes = publishes;
         });
-        Ok(instance)
+        self.blueprint = Some(blueprint);
+        Ok(running)
     }
 
-    /// Who takes what the instance makes.
-    fn outlet(&mut self, tracks: &[Track], origin: Arc<OnceLock<MediaTime>>) -> Result<Option<Outlet>, String> {
-        match &self.job.destination {
+    /// Who takes what the pipeline makes.
+    fn emit(&mut self, blueprint: &Blueprint) -> Result<Emit, String> {
+        match self.job.destination.clone() {
             Destination::Stream(key) => {
-                let key = key.clone();
-                let publisher = match &self.publisher {
-                    Some(publisher) => publisher.clone(),
-                    None => self.claim(key)?,
-                };
-                let expected = outgoing(self.launch(), tracks);
-                Ok(Some(publisher.outlet(expected, origin)))
+                for exit in &blueprint.outlets {
+                    if !self.taps.has(&exit.element, &key) {
+                        self.claim(&exit.element, key.clone())?;
+                    }
+                }
+                let exits = blueprint.outlets.iter();
+                Ok(self
+                    .taps
+                    .taker(exits.map(|exit| (exit.element.clone(), exit.pads.clone())).collect()))
             }
             Destination::Segments(key) => {
-                let launch = self.launch();
-                let tracks: Vec<_> = pads(launch, tracks).into_iter().zip(used(launch, tracks)).collect();
-                if tracks.is_empty() {
-                    return Ok(None);
-                }
-                let presentation = self.services.segments.open(key, self.services.hls.clone());
-                segments::outlet(&presentation, &tracks, origin)
-                    .map(Some)
-                    .map_err(|error| error.to_string())
+                let tracks: Vec<_> = blueprint.lanes.iter().map(|lane| (lane.pad, &lane.track)).collect();
+                let presentation = self.services.segments.open(&key, self.services.hls.clone());
+                segments::writer(&presentation, &tracks).map_err(|error| error.to_string())
             }
-            Destination::Recording { .. } | Destination::None => Ok(None),
+            Destination::Recording { .. } | Destination::None => Ok(Arc::new(|_| Ok(()))),
         }
     }
 
-    fn launch(&self) -> &Launch {
-        self.job.template.launch(&self.job.values)
-    }
-
-    fn claim(&mut self, key: StreamKey) -> Result<Arc<Publisher>, String> {
-        let ancestors = self
-            .job
-            .input
-            .iter()
-            .flat_map(|input| [input.key.clone()].into_iter().chain(input.ancestors.clone()));
+    /// Publishes an output under a key.
+    fn claim(&mut self, output: &str, key: StreamKey) -> Result<(), String> {
+        let inputs = self.job.input.iter();
+        let ancestors: Vec<_> = inputs
+            .flat_map(|input| [input.key.clone()].into_iter().chain(input.ancestors.clone()))
+            .collect();
+        if ancestors.contains(&key) {
+            return Err(format!("{key} is what this is made from; it would feed itself"));
+        }
         let origin = Origin::Pipeline {
             template: self.job.template.name.clone(),
-            ancestors: ancestors.collect(),
+            ancestors,
         };
-        let publication = self
-            .services
-            .hub
-            .claim(key, origin)
-            .map_err(|error| error.to_string())?;
-        let publisher = Arc::new(Publisher::new(publication));
-        self.publisher = Some(publisher.clone());
-        Ok(publisher)
+        let claimed = self.services.hub.claim(key.clone(), origin);
+        let publication = claimed.map_err(|error| error.to_string())?;
+        self.taps.add(output, key, Publisher::new(publication));
+        Ok(())
     }
 
     fn file(&self, started: SystemTime) -> Option<NewFile> {
         match (&self.job.destination, &self.job.input) {
-            (Destination::Recording { dir, format }, Some(input)) => Some(NewFile {
-                wanted: recording_path(dir, &input.key, started, *format),
-            }),
+            (Destination::Recording { dir, format }, Some(input)) => {
+                Some(NewFile::of(dir, &input.key, started, *format))
+            }
             _ => None,
         }
     }
 
-    async fn finish(&mut self, instance: Instance) {
+    async fn finish(&mut self, running: Running) {
         self.enter(State::Finishing);
-        if let Err(reason) = instance.finish(DRAIN).await {
+        if let Err(Failure { reason, .. }) = running.finish(DRAIN).await {
             warn!(%reason, "pipeline did not finish properly");
             self.status.send_modify(|status| status.last_error = Some(reason));
         }
@@ -373,49 +415,11 @@ impl Supervisor {
 
 enum Unbuilt {
     NothingToDo,
-    Failed(String),
+    Failed(Failure),
 }
 
-/// A file to be made.
-struct NewFile {
-    wanted: PathBuf,
-}
-
-impl NewFile {
-    /// Makes the directory, and the file under the first name that is free.
-    fn create(self) -> Result<PathBuf, String> {
-        /// Recordings that begin in one millisecond under one name.
-        const TRIES: u32 = 100;
-        let fail = |error: std::io::Error| format!("cannot record to {}: {error}", self.wanted.display());
-        if let Some(dir) = self.wanted.parent() {
-            std::fs::create_dir_all(dir).map_err(fail)?;
-        }
-        let stem = self
-            .wanted
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let suffix = self
-            .wanted
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        for n in 1..=TRIES {
-            let path = match n {
-                1 => self.wanted.clone(),
-                n => self.wanted.with_file_name(format!("{stem}-{n}.{suffix}")),
-            };
-            match std::fs::File::create_new(&path) {
-                Ok(_) => return Ok(path),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(fail(error)),
-            }
-        }
-        Err(format!(
-            "cannot record to {}: every name is taken",
-            self.wanted.display()
-        ))
+impl<T: Into<Failure>> From<T> for Unbuilt {
+    fn from(failure: T) -> Self {
+        Self::Failed(failure.into())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use streammill_media::MediaKind;
 
 use super::{
@@ -29,6 +29,9 @@ pub struct Template {
     /// What becomes of it when a track changes its configuration in mid-stream.
     #[serde(default)]
     pub on_change: OnChange,
+    /// Where it runs; `None` leaves that to [`Template::isolation`].
+    #[serde(default)]
+    pub isolation: Option<Isolation>,
     /// What it may be told.
     #[serde(default)]
     pub params: BTreeMap<String, Param>,
@@ -47,7 +50,7 @@ pub struct Template {
 }
 
 /// Where a template's result goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Output {
     /// To the hub, as a stream: what arrives at `out`.
@@ -69,6 +72,16 @@ pub enum OnChange {
     /// It is finished and another one begun: for files, whose headers cannot change.
     #[default]
     Rotate,
+}
+
+/// Where a template's pipelines run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// In the server's process: for light work with elements that can be trusted.
+    Inline,
+    /// Each in a worker, a process of its own: what crashes or hangs there costs a restart of that pipeline.
+    Process,
 }
 
 /// Elements in gst-launch syntax. What is there for a track is used only if the stream has that track, because a muxer with
@@ -146,6 +159,19 @@ impl Template {
     /// Every launch it may use.
     pub fn launches(&self) -> impl Iterator<Item = &Launch> {
         self.launch.iter().chain(self.variants.values())
+    }
+
+    /// Where it runs. Codecs and drivers crash, so what decodes or encodes has a worker of its own unless it says otherwise.
+    pub fn isolation(&self) -> Isolation {
+        let has_codec = || {
+            let mut texts = self.launches().flat_map(Launch::texts);
+            texts.any(|text| text.split_whitespace().any(|word| word == "decoder"))
+        };
+        match self.isolation {
+            Some(isolation) => isolation,
+            None if !self.encoders.is_empty() || has_codec() => Isolation::Process,
+            None => Isolation::Inline,
+        }
     }
 
     /// Whether it works on no stream.

@@ -5,19 +5,20 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use gststreammill::{Delivery, Outlet};
 use streammill_media::{Track, TrackKey};
 use tokio::time::{sleep, timeout};
 
 use super::{
     assembly::pads,
+    blueprint::{Blueprint, Recipe, is_installed},
     clip::Clip,
-    instance::{BuildError, Instance, Recipe, Report},
+    instance::{BuildError, Failure, Instance, Report},
     params::Values,
+    product::{Emit, What},
     template::{Output, Template},
 };
 
@@ -44,13 +45,15 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
         values,
         tracks,
         file: Some(&file),
-        outlet: Some(counting(arrived.clone())),
     };
-    let mut instance = match Instance::build(&recipe) {
-        Ok(instance) => instance,
+    let blueprint = match Blueprint::draw(&recipe, is_installed) {
+        Ok(blueprint) => blueprint,
         Err(BuildError::NothingToDo) => return Ok(None),
         Err(error) => return Err(TrialError::Build(error)),
     };
+    let origin = Arc::new(OnceLock::new());
+    let built = Instance::build(&blueprint, &origin, &counting(arrived.clone()));
+    let mut instance = built.map_err(TrialError::Build)?;
     instance.start()?;
     let seen = || arrived.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if template.is_source() {
@@ -58,9 +61,8 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
         instance.stop().await;
     } else {
         for frame in &clip.frames {
-            if let Some(feed) = instance.feed(frame.track_key()) {
-                feed.push(frame).map_err(|error| error.to_string())?;
-            }
+            let pushed = instance.push(frame.track_key(), frame.data(), frame.key, frame.dts, frame.pts);
+            pushed.map_err(|error| error.to_string())?;
         }
         instance.finish(PATIENCE).await?;
     }
@@ -84,10 +86,13 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
     Ok(Some(findings))
 }
 
-fn counting(arrived: Arc<Mutex<BTreeSet<TrackKey>>>) -> Outlet {
-    Arc::new(move |track, delivery| {
-        if let Delivery::Sample(_) = delivery {
-            arrived.lock().unwrap_or_else(PoisonError::into_inner).insert(track);
+fn counting(arrived: Arc<Mutex<BTreeSet<TrackKey>>>) -> Emit {
+    Arc::new(move |product| {
+        if let What::Frame(_) | What::Chunk(_) = product.what {
+            arrived
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(product.pad);
         }
         Ok(())
     })
@@ -108,7 +113,7 @@ async fn wait_for_output(
     tokio::select! {
         result = timeout(PATIENCE, output) => result.map_err(|_| format!("nothing came out of it within {PATIENCE:?}")),
         report = instance.report() => match report {
-            Report::Failure(reason) => Err(reason),
+            Report::Failure(failure) => Err(failure.reason),
             Report::End => Err("it came to its end at once".to_owned()),
         },
     }
@@ -124,6 +129,12 @@ pub enum TrialError {
     /// It fails while it runs.
     #[error("{0}")]
     Run(String),
+}
+
+impl From<Failure> for TrialError {
+    fn from(failure: Failure) -> Self {
+        Self::Run(failure.reason)
+    }
 }
 
 impl From<String> for TrialError {

@@ -19,10 +19,10 @@ use crate::{
     output::hls,
     pipeline::{
         self,
-        conductor::{PipelineSnapshot, Roster, conduct},
-        job::Destination,
+        conductor::conduct,
         library::Library,
         plan::Plan,
+        roster::Roster,
         supervisor::Services,
         worker::{Limits, Workers},
     },
@@ -151,7 +151,8 @@ impl Server {
         site.vhosts = vhosts.clone();
         let roster = Roster::default();
         let asked = roster.clone();
-        site.pipelines = Box::new(move || asked.list().into_iter().map(status).collect());
+        site.pipelines = Box::new(move || asked.list());
+        site.roster = roster.clone();
         let services = Services {
             hub: hub.clone(),
             segments: store,
@@ -264,20 +265,6 @@ fn viewing(app: &App) -> http::App {
         idle_streams: app.allows_idle_streams(),
         idle_timeout: app.idle_timeout(),
         gop_cache: app.gop_cache(),
-    }
-}
-
-fn status(pipeline: PipelineSnapshot) -> http::PipelineStatus {
-    http::PipelineStatus {
-        template: pipeline.template,
-        stream: pipeline.input,
-        publishes: match pipeline.destination {
-            Destination::Stream(key) => Some(key),
-            Destination::Segments(_) | Destination::Recording { .. } | Destination::None => None,
-        },
-        state: pipeline.status.state.as_str(),
-        restarts: u64::from(pipeline.status.restarts),
-        message: pipeline.status.last_error,
     }
 }
 

@@ -15,10 +15,11 @@ use streammill::{
     output::hls,
     pipeline::{
         self,
-        conductor::{Roster, conduct},
+        conductor::conduct,
         job::State,
         library::Library,
         plan::Plan,
+        roster::Roster,
         supervisor::Services,
         worker::{Limits, Workers},
     },

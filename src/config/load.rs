@@ -134,11 +134,7 @@ fn key_parts(key: &str) -> Vec<&str> {
 
 fn built_in_app() -> App {
     App {
-        pipelines: Some(vec![PipelineUse {
-            template: "hls".to_owned(),
-            params: BTreeMap::new(),
-            publish_to: None,
-        }]),
+        pipelines: Some(vec![PipelineUse::of("hls")]),
         ..App::default()
     }
 }

@@ -14,7 +14,7 @@ pub(crate) use load::nearest;
 pub use load::{ConfigError, Problem, load};
 pub use schema::{
     App, Certificate, Config, Hls, Http, Isolation, Metadata, PipelineUse, PublishPolicy, Record, RecordFormat, Rtmp,
-    Shutdown, Source, TargetPattern, Templates, Tls, Unannounced, Vhost, Workers,
+    Shutdown, Source, TargetPattern, Templates, Tls, Unannounced, Vhost, When, Workers,
 };
 pub use units::{Seconds, Size};
 pub use vhosts::Vhosts;

@@ -381,6 +381,45 @@ pub struct PipelineUse {
     pub params: BTreeMap<String, toml::Value>,
     /// Where its output goes, for templates that publish a stream.
     pub publish_to: Option<TargetPattern>,
+    /// What starts it.
+    pub when: When,
+    /// Only for streams whose name fits this, where `*` stands for any characters and `?` for one.
+    #[serde(rename = "match")]
+    pub names: Option<String>,
+    /// How long one that runs on demand goes on when the last viewer has left.
+    pub keep: Seconds,
+}
+
+/// What starts a pipeline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// Its stream is published.
+    #[default]
+    Publish,
+    /// Someone wants to see what it makes.
+    Demand,
+    /// The API.
+    Manual,
+}
+
+impl PipelineUse {
+    /// A template with its own defaults, for every stream.
+    pub fn of(template: &str) -> Self {
+        Self {
+            template: template.to_owned(),
+            params: BTreeMap::new(),
+            publish_to: None,
+            when: When::default(),
+            names: None,
+            keep: keep(),
+        }
+    }
+}
+
+/// Long enough for a player that comes back.
+fn keep() -> Seconds {
+    Seconds::new(30)
 }
 
 impl<'de> Deserialize<'de> for PipelineUse {
@@ -395,21 +434,23 @@ impl<'de> Deserialize<'de> for PipelineUse {
             params: BTreeMap<String, toml::Value>,
             #[serde(default)]
             publish_to: Option<TargetPattern>,
+            #[serde(default)]
+            when: When,
+            #[serde(default, rename = "match")]
+            names: Option<String>,
+            #[serde(default = "keep")]
+            keep: Seconds,
         }
 
         impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = PipelineUse;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a template's name, or a table with template, params and publish_to")
+                f.write_str("a template's name, or a table with template, params, publish_to, when, match and keep")
             }
 
             fn visit_str<E: serde::de::Error>(self, template: &str) -> Result<PipelineUse, E> {
-                Ok(PipelineUse {
-                    template: template.to_owned(),
-                    params: BTreeMap::new(),
-                    publish_to: None,
-                })
+                Ok(PipelineUse::of(template))
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<PipelineUse, A::Error> {
@@ -418,6 +459,9 @@ impl<'de> Deserialize<'de> for PipelineUse {
                     template: table.template,
                     params: table.params,
                     publish_to: table.publish_to,
+                    when: table.when,
+                    names: table.names,
+                    keep: table.keep,
                 })
             }
         }

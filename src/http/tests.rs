@@ -13,6 +13,10 @@ use super::*;
 use crate::{
     hub::{Limits, Origin, Publication, StreamKey},
     output::hls::{Chunk, Presentation, Settings, Store, TrackInfo, TrackWriter},
+    pipeline::{
+        job::{Destination, Status},
+        plan::PipelineId,
+    },
 };
 
 /// A site on a free port, stopped when it is dropped.
@@ -282,13 +286,16 @@ async fn viewers_are_answered_before_anyone_publishes_and_played_to_when_someone
 async fn the_json_tells_what_is_live_and_who_watches() {
     let server = Running::with(|site| Site {
         pipelines: Box::new(|| {
-            vec![PipelineStatus {
+            vec![PipelineSnapshot {
+                number: 1,
+                id: PipelineId::Source("s".to_owned()),
                 template: "hls".to_owned(),
-                stream: Some(key("x")),
-                publishes: None,
-                state: "running",
-                restarts: 2,
-                message: None,
+                input: Some(key("x")),
+                destination: Destination::None,
+                status: Status {
+                    restarts: 2,
+                    ..Status::default()
+                },
             }]
         }),
         rtmp_port: Some(1935),

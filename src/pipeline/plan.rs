@@ -3,7 +3,9 @@
 //! All that can be wrong with what was configured is found when the plan is made, before anything runs. What depends on
 //! the streams is a pure function of them.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use wildmatch::WildMatch;
 
 use super::{
     job::{Destination, Input, Job},
@@ -12,7 +14,7 @@ use super::{
     template::{Output, Template},
 };
 use crate::{
-    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern},
+    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern, When},
     hub::{Origin, PublicationId, StreamKey, StreamSnapshot},
 };
 
@@ -24,14 +26,45 @@ const RECORDER: (&str, &str) = ("record", "format");
 pub struct Plan {
     apps: BTreeMap<String, Vec<Prepared>>,
     sources: BTreeMap<String, Job>,
+    library: Library,
 }
 
-/// A pipeline that runs on every stream of an app.
+/// A pipeline that runs on streams, with everything checked that does not depend on the stream.
 #[derive(Clone, Debug)]
-struct Prepared {
+pub struct Prepared {
     template: Arc<Template>,
     values: Values,
     goes: Goes,
+    when: When,
+    names: Option<WildMatch>,
+    keep: Duration,
+}
+
+/// A pipeline that a stream may have.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Which one.
+    pub id: PipelineId,
+    /// What it is to do.
+    pub job: Job,
+    /// What starts it.
+    pub start: Start,
+}
+
+/// What starts a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Its stream is there.
+    Now,
+    /// Someone wants to see this, or has so lately.
+    Demand {
+        /// The stream that is wanted.
+        key: StreamKey,
+        /// How long it goes on when nobody wants that any more.
+        keep: Duration,
+    },
+    /// Someone says so.
+    Manual,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +82,18 @@ pub enum PipelineId {
     Source(String),
     /// The one of this number in its app's list, for this publication.
     Stream(PublicationId, usize),
+    /// The one of this number that was ordered for this publication.
+    Ordered(PublicationId, u64),
+}
+
+impl PipelineId {
+    /// The publication it works on.
+    pub fn publication(&self) -> Option<PublicationId> {
+        match self {
+            Self::Source(_) => None,
+            Self::Stream(publication, _) | Self::Ordered(publication, _) => Some(*publication),
+        }
+    }
 }
 
 /// A live stream, as far as it matters here.
@@ -89,7 +134,10 @@ impl LiveStream {
 impl Plan {
     /// Holds the configuration against the templates there are.
     pub fn new(config: &Config, library: &Library) -> Result<Self, Vec<Problem>> {
-        let mut plan = Self::default();
+        let mut plan = Self {
+            library: library.clone(),
+            ..Self::default()
+        };
         let mut problems = Vec::new();
         for (name, app) in &config.apps {
             let app = app.or(&config.defaults);
@@ -119,25 +167,39 @@ impl Plan {
         if problems.is_empty() { Ok(plan) } else { Err(problems) }
     }
 
-    /// The pipelines that have to run while these streams are live, and those that must not although they are asked for.
-    pub fn desired(&self, live: &[LiveStream]) -> (Vec<(PipelineId, Job)>, Vec<Refusal>) {
-        let sources = self
-            .sources
-            .iter()
-            .map(|(name, job)| (PipelineId::Source(name.clone()), job.clone()));
-        let mut jobs: Vec<_> = sources.collect();
-        let mut refusals = Vec::new();
+    /// Checks a pipeline that is asked for while the server runs.
+    pub fn prepare(&self, used: &PipelineUse) -> Result<Prepared, String> {
+        Prepared::new(used, &self.library)
+    }
+
+    /// The sources, which always run.
+    pub fn sources(&self) -> impl Iterator<Item = Candidate> {
+        self.sources.iter().map(|(name, job)| Candidate {
+            id: PipelineId::Source(name.clone()),
+            job: job.clone(),
+            start: Start::Now,
+        })
+    }
+
+    /// Whether anything is started by demand.
+    pub fn has_demand(&self) -> bool {
+        let mut prepared = self.apps.values().flatten();
+        prepared.any(|pipeline| pipeline.when == When::Demand)
+    }
+
+    /// The pipelines that these live streams may have, and those that must not run although they are asked for.
+    pub fn candidates(&self, live: &[LiveStream]) -> (Vec<Candidate>, Vec<Refusal>) {
+        let (mut candidates, mut refusals) = (Vec::new(), Vec::new());
         for stream in live {
             let prepared = self.apps.get(stream.key.app()).into_iter().flatten().enumerate();
-            for (number, pipeline) in prepared {
-                let id = PipelineId::Stream(stream.id, number);
-                match pipeline.job(stream) {
-                    Ok(job) => jobs.push((id, job)),
-                    Err(reason) => refusals.push(Refusal { id, reason }),
+            for (number, pipeline) in prepared.filter(|(_, pipeline)| pipeline.fits(&stream.key)) {
+                match pipeline.candidate(stream, PipelineId::Stream(stream.id, number)) {
+                    Ok(candidate) => candidates.push(candidate),
+                    Err(refusal) => refusals.push(refusal),
                 }
             }
         }
-        (jobs, refusals)
+        (candidates, refusals)
     }
 }
 
@@ -165,7 +227,14 @@ impl Prepared {
             (Output::None, None) => Goes::Nowhere,
         };
         let values = params::resolve(&template.params, &used.params).map_err(|error| format!("{name}: {error}"))?;
-        Ok(Self { template, values, goes })
+        Ok(Self {
+            template,
+            values,
+            goes,
+            when: used.when,
+            names: used.names.as_deref().map(WildMatch::new),
+            keep: used.keep.0,
+        })
     }
 
     fn recorder(record: &Record, library: &Library) -> Result<Self, String> {
@@ -186,7 +255,34 @@ impl Prepared {
                 dir: record.path.clone(),
                 format: record.format,
             },
+            when: When::Publish,
+            names: None,
+            keep: Duration::ZERO,
         })
+    }
+
+    fn fits(&self, key: &StreamKey) -> bool {
+        self.names.as_ref().is_none_or(|names| names.matches(key.name()))
+    }
+
+    /// As one that this stream may have.
+    pub fn candidate(&self, stream: &LiveStream, id: PipelineId) -> Result<Candidate, Refusal> {
+        let job = match self.job(stream) {
+            Ok(job) => job,
+            Err(reason) => return Err(Refusal { id, reason }),
+        };
+        let start = match self.when {
+            When::Publish => Start::Now,
+            When::Manual => Start::Manual,
+            When::Demand => Start::Demand {
+                key: match &job.destination {
+                    Destination::Stream(key) | Destination::Segments(key) => key.clone(),
+                    Destination::Recording { .. } | Destination::None => stream.key.clone(),
+                },
+                keep: self.keep,
+            },
+        };
+        Ok(Candidate { id, job, start })
     }
 
     fn job(&self, stream: &LiveStream) -> Result<Job, String> {
@@ -291,10 +387,12 @@ publish_to = "live/demo"
 
     #[test]
     fn every_stream_gets_the_pipelines_of_its_app() {
-        let (jobs, refusals) = plan(STUDIO).unwrap().desired(&[live("live/a", 7, &[])]);
-        let shown: Vec<_> = jobs
-            .iter()
-            .map(|(id, job)| (id.clone(), job.destination.clone()))
+        let plan = plan(STUDIO).unwrap();
+        let (candidates, refusals) = plan.candidates(&[live("live/a", 7, &[])]);
+        let shown: Vec<_> = plan
+            .sources()
+            .chain(candidates)
+            .map(|candidate| (candidate.id, candidate.job.destination))
             .collect();
         let key = |text| StreamKey::parse(text).unwrap();
         assert_eq!(
@@ -327,12 +425,38 @@ publish_to = "live/demo"
     #[test]
     fn a_loop_is_refused_with_its_streams() {
         let rendition = live("small/a", 8, &["live/a"]);
-        let (jobs, refusals) = plan(STUDIO).unwrap().desired(&[rendition]);
-        assert_eq!(jobs.len(), 1, "only the source runs");
+        let (candidates, refusals) = plan(STUDIO).unwrap().candidates(&[rendition]);
+        assert!(candidates.is_empty(), "{candidates:?}");
         assert_eq!(
             refusals[0].reason,
             "transcode of small/a would publish live/a, which small/a is made from; it does not run"
         );
+    }
+
+    #[test]
+    fn what_starts_a_pipeline_and_for_which_names_is_told_by_its_use() {
+        let text = r#"
+[apps.live]
+pipelines = [
+    { template = "hls", match = "cam?" },
+    { template = "transcode", when = "demand", keep = "5s", publish_to = "small/{name}" },
+    { template = "hls", when = "manual" },
+]
+"#;
+        let plan = plan(text).unwrap();
+        let starts = |name| {
+            let (candidates, _) = plan.candidates(&[live(name, 1, &[])]);
+            candidates
+                .into_iter()
+                .map(|candidate| candidate.start)
+                .collect::<Vec<_>>()
+        };
+        let demand = |key| Start::Demand {
+            key: StreamKey::parse(key).unwrap(),
+            keep: Duration::from_secs(5),
+        };
+        assert_eq!(starts("live/cam1"), [Start::Now, demand("small/cam1"), Start::Manual]);
+        assert_eq!(starts("live/x"), [demand("small/x"), Start::Manual]);
     }
 
     #[test]

@@ -30,51 +30,69 @@ pub struct Amount {
 /// The account of what went into a pipeline, and what it has taken of that.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
-    lanes: BTreeMap<TrackKey, (Amount, Amount)>,
+    lanes: BTreeMap<TrackKey, Lane>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    sent: Amount,
+    taken: Amount,
+    /// Since when nothing of what waits has been taken.
+    waits_since: Duration,
 }
 
 impl Account {
     /// A frame was sent.
-    pub fn sent(&mut self, track: TrackKey, bytes: usize, dts: MediaTime) {
-        let (sent, taken) = self.lanes.entry(track).or_insert_with(|| {
-            let begun = Amount { bytes: 0, until: dts };
-            (begun, begun)
+    pub fn sent(&mut self, track: TrackKey, bytes: usize, dts: MediaTime, now: Duration) {
+        let begun = Amount { bytes: 0, until: dts };
+        let lane = self.lanes.entry(track).or_insert(Lane {
+            sent: begun,
+            taken: begun,
+            waits_since: now,
         });
-        sent.bytes += bytes as u64;
-        sent.until = sent.until.max(dts);
-        taken.until = taken.until.min(dts);
+        if !lane.is_waiting() {
+            lane.waits_since = now;
+        }
+        lane.sent.bytes += bytes as u64;
+        lane.sent.until = lane.sent.until.max(dts);
+        lane.taken.until = lane.taken.until.min(dts);
     }
 
     /// So much of a track was taken.
-    pub fn taken(&mut self, track: TrackKey, amount: Amount) -> bool {
-        let Some((_, taken)) = self.lanes.get_mut(&track) else {
-            return false;
-        };
-        let moved = amount.bytes > taken.bytes;
-        if moved {
-            *taken = amount;
+    pub fn taken(&mut self, track: TrackKey, amount: Amount, now: Duration) {
+        if let Some(lane) = self.lanes.get_mut(&track)
+            && amount.bytes > lane.taken.bytes
+        {
+            lane.taken = amount;
+            lane.waits_since = now;
         }
-        moved
     }
 
     /// What waits of a track, on the way and in the pipeline's queue.
     pub fn level(&self, track: TrackKey) -> Level {
-        let Some((sent, taken)) = self.lanes.get(&track) else {
-            return Level::default();
-        };
-        let bytes = sent.bytes.saturating_sub(taken.bytes);
-        Level {
-            bytes,
-            time: match bytes {
-                0 => MediaTime::ZERO,
-                _ => (sent.until - taken.until).max(MediaTime::ZERO),
-            },
-        }
+        self.lanes.get(&track).map_or_else(Level::default, Lane::level)
     }
 
-    /// Something was sent and not taken.
-    pub fn is_waiting(&self) -> bool {
-        self.lanes.values().any(|(sent, taken)| sent.bytes > taken.bytes)
+    /// Since when nothing has been taken of a track that waits; the longest of them.
+    pub fn waits_since(&self) -> Option<Duration> {
+        let waiting = self.lanes.values().filter(|lane| lane.is_waiting());
+        waiting.map(|lane| lane.waits_since).min()
+    }
+}
+
+impl Lane {
+    fn is_waiting(&self) -> bool {
+        self.sent.bytes > self.taken.bytes
+    }
+
+    fn level(&self) -> Level {
+        match self.is_waiting() {
+            false => Level::default(),
+            true => Level {
+                bytes: self.sent.bytes - self.taken.bytes,
+                time: (self.sent.until - self.taken.until).max(MediaTime::ZERO),
+            },
+        }
     }
 }
 
@@ -82,7 +100,6 @@ impl Account {
 #[derive(Clone, Copy, Debug)]
 pub struct Vitals {
     beat: Duration,
-    moved: Duration,
     made: Duration,
     fed: Option<Duration>,
 }
@@ -109,7 +126,6 @@ impl Vitals {
     pub fn new(now: Duration) -> Self {
         Self {
             beat: now,
-            moved: now,
             made: now,
             fed: None,
         }
@@ -118,11 +134,6 @@ impl Vitals {
     /// It has answered.
     pub fn beat(&mut self, now: Duration) {
         self.beat = now;
-    }
-
-    /// It has taken something, or nothing waits.
-    pub fn moved(&mut self, now: Duration) {
-        self.moved = now;
     }
 
     /// Something came out of it.
@@ -138,24 +149,35 @@ impl Vitals {
             .is_none_or(|fed| now.saturating_sub(fed) > Duration::from_secs(1));
         if paused {
             self.made = self.made.max(now);
-            self.moved = self.moved.max(now);
         }
         self.fed = Some(now);
     }
 
-    /// What is wrong with it, if anything is. `patience` is how long media may take through it; `makes` says whether
-    /// something should come out of it, `is_source` whether without being fed.
-    pub fn ailment(&self, now: Duration, patience: Duration, makes: bool, is_source: bool) -> Option<Ailment> {
+    /// What is wrong with it, if anything is.
+    pub fn ailment(&self, now: Duration, account: &Account, duty: Duty) -> Option<Ailment> {
         let since = |then: Duration| now.saturating_sub(then);
         if since(self.beat) > Self::SILENCE {
             return Some(Ailment::Silent(since(self.beat)));
         }
-        if !is_source && since(self.moved) > patience {
-            return Some(Ailment::Stuck(since(self.moved)));
+        if let Some(waits) = account.waits_since().map(since)
+            && waits > duty.patience
+        {
+            return Some(Ailment::Stuck(waits));
         }
-        let is_fed = is_source || self.fed.is_some_and(|fed| since(fed) < Duration::from_secs(1));
-        (makes && is_fed && since(self.made) > patience).then(|| Ailment::Barren(since(self.made)))
+        let is_fed = duty.is_source || self.fed.is_some_and(|fed| since(fed) < Duration::from_secs(1));
+        (duty.makes && is_fed && since(self.made) > duty.patience).then(|| Ailment::Barren(since(self.made)))
     }
+}
+
+/// What is expected of a pipeline.
+#[derive(Clone, Copy, Debug)]
+pub struct Duty {
+    /// How long media may take through it.
+    pub patience: Duration,
+    /// Something has to come out of it.
+    pub makes: bool,
+    /// It makes that without being fed.
+    pub is_source: bool,
 }
 
 #[cfg(test)]
@@ -178,87 +200,86 @@ mod tests {
         MediaTime::from_millis(millis)
     }
 
+    const FED: Duty = Duty {
+        patience: PATIENCE,
+        makes: false,
+        is_source: false,
+    };
+    const MAKES: Duty = Duty { makes: true, ..FED };
+
+    fn amount(bytes: u64, until: i64) -> Amount {
+        Amount {
+            bytes,
+            until: millis(until),
+        }
+    }
+
     #[test]
     fn what_waits_is_what_was_sent_and_not_taken() {
         let mut account = Account::default();
-        assert!(!account.is_waiting());
-        account.sent(VIDEO, 100, millis(1_000));
-        account.sent(VIDEO, 50, millis(1_040));
-        assert_eq!(
-            account.level(VIDEO),
-            Level {
-                bytes: 150,
-                time: millis(40)
-            }
-        );
-        let amount = Amount {
-            bytes: 100,
-            until: millis(1_000),
+        assert_eq!(account.waits_since(), None);
+        account.sent(VIDEO, 100, millis(1_000), at(1));
+        account.sent(VIDEO, 50, millis(1_040), at(2));
+        let level = Level {
+            bytes: 150,
+            time: millis(40),
         };
-        assert!(account.taken(VIDEO, amount));
-        assert!(!account.taken(VIDEO, amount), "nothing moved");
+        assert_eq!((account.level(VIDEO), account.waits_since()), (level, Some(at(1))));
+        account.taken(VIDEO, amount(100, 1_000), at(3));
+        account.taken(VIDEO, amount(100, 1_000), at(4));
         assert_eq!(account.level(VIDEO).bytes, 50);
-        assert!(account.is_waiting());
-        account.taken(
-            VIDEO,
-            Amount {
-                bytes: 150,
-                until: millis(1_040),
-            },
-        );
-        assert_eq!(account.level(VIDEO), Level::default());
+        assert_eq!(account.waits_since(), Some(at(3)), "the second time nothing moved");
+        account.taken(VIDEO, amount(150, 1_040), at(5));
+        assert_eq!((account.level(VIDEO), account.waits_since()), (Level::default(), None));
     }
 
     #[test]
     fn a_process_that_does_not_answer_is_silent() {
-        let mut vitals = Vitals::new(at(0));
-        assert_eq!(vitals.ailment(at(8), PATIENCE, false, true), None);
-        assert_eq!(
-            vitals.ailment(at(9), PATIENCE, false, true),
-            Some(Ailment::Silent(at(9)))
-        );
+        let (mut vitals, account) = (Vitals::new(at(0)), Account::default());
+        assert_eq!(vitals.ailment(at(8), &account, FED), None);
+        assert_eq!(vitals.ailment(at(9), &account, FED), Some(Ailment::Silent(at(9))));
         vitals.beat(at(9));
-        assert_eq!(vitals.ailment(at(9), PATIENCE, false, true), None);
+        assert_eq!(vitals.ailment(at(9), &account, FED), None);
     }
 
     #[test]
-    fn one_that_takes_nothing_is_stuck_and_one_that_is_not_fed_is_not() {
-        let mut vitals = Vitals::new(at(0));
+    fn one_that_takes_nothing_of_a_track_is_stuck_whatever_it_does_with_others() {
+        const AUDIO: TrackKey = TrackKey {
+            kind: MediaKind::Audio,
+            ..VIDEO
+        };
+        let (mut vitals, mut account) = (Vitals::new(at(0)), Account::default());
         for second in 0..=12 {
             vitals.beat(at(second));
+            vitals.made(at(second));
             vitals.fed(at(second));
+            account.sent(VIDEO, 100, millis(0), at(second));
+            account.sent(AUDIO, 10, millis(0), at(second));
+            account.taken(AUDIO, amount(10 * (second + 1), 0), at(second));
         }
-        assert_eq!(
-            vitals.ailment(at(12), PATIENCE, false, false),
-            Some(Ailment::Stuck(at(12)))
-        );
-        vitals.moved(at(12));
-        assert_eq!(vitals.ailment(at(12), PATIENCE, false, false), None);
+        assert_eq!(vitals.ailment(at(12), &account, MAKES), Some(Ailment::Stuck(at(12))));
+        account.taken(VIDEO, amount(100, 0), at(12));
+        assert_eq!(vitals.ailment(at(12), &account, MAKES), None);
     }
 
     #[test]
     fn one_that_is_fed_and_makes_nothing_is_barren() {
-        let mut vitals = Vitals::new(at(0));
+        let (mut vitals, account) = (Vitals::new(at(0)), Account::default());
         for second in 0..=11 {
             vitals.beat(at(second));
-            vitals.moved(at(second));
             vitals.fed(at(second));
         }
-        assert_eq!(
-            vitals.ailment(at(11), PATIENCE, true, false),
-            Some(Ailment::Barren(at(11)))
-        );
-        assert_eq!(vitals.ailment(at(11), PATIENCE, false, false), None);
+        assert_eq!(vitals.ailment(at(11), &account, MAKES), Some(Ailment::Barren(at(11))));
+        assert_eq!(vitals.ailment(at(11), &account, FED), None);
     }
 
     #[test]
     fn a_pause_of_the_publisher_is_no_ailment() {
-        let mut vitals = Vitals::new(at(0));
+        let (mut vitals, account) = (Vitals::new(at(0)), Account::default());
         vitals.fed(at(0));
         vitals.beat(at(100));
-        vitals.moved(at(100));
-        assert_eq!(vitals.ailment(at(100), PATIENCE, true, false), None);
+        assert_eq!(vitals.ailment(at(100), &account, MAKES), None);
         vitals.fed(at(100));
-        assert_eq!(vitals.ailment(at(101), PATIENCE, true, false), None);
+        assert_eq!(vitals.ailment(at(101), &account, MAKES), None);
     }
 }

@@ -29,7 +29,7 @@ use crate::pipeline::{
     instance::{Failure, Report},
     product::Emit,
     stages::Stages,
-    vitals::{Account, Pulse, Vitals},
+    vitals::{Account, Duty, Pulse, Vitals},
 };
 
 /// How often it is looked how a worker is.
@@ -47,12 +47,7 @@ pub(super) struct Kept {
     pub(super) stop: CancellationToken,
     /// Most bytes of memory it may occupy.
     pub(super) memory: Option<u64>,
-    /// How long media may take through it.
-    pub(super) patience: Duration,
-    /// Something has to come out of it.
-    pub(super) makes: bool,
-    /// It makes that without being fed.
-    pub(super) is_source: bool,
+    pub(super) duty: Duty,
 }
 
 /// What the keeper and the holder of a worker both know.
@@ -96,9 +91,9 @@ impl Shared {
     }
 
     pub(super) fn fed(&self, track: TrackKey, bytes: usize, dts: MediaTime) {
-        let mut known = held(&self.state);
-        known.account.sent(track, bytes, dts);
-        known.vitals.fed(self.started.elapsed());
+        let (mut known, now) = (held(&self.state), self.started.elapsed());
+        known.account.sent(track, bytes, dts, now);
+        known.vitals.fed(now);
     }
 
     pub(super) fn stages(&self) -> Stages {
@@ -134,12 +129,8 @@ impl Shared {
             known.vitals.made(now);
         }
         let Some(pulse) = pulse else { return };
-        let mut moved = false;
         for (track, amount) in &pulse.taken {
-            moved |= known.account.taken(*track, *amount);
-        }
-        if moved || !known.account.is_waiting() {
-            known.vitals.moved(now);
+            known.account.taken(*track, *amount, now);
         }
         known.stages = pulse.stages;
     }
@@ -165,16 +156,14 @@ impl Shared {
         if known.is_finishing {
             return None;
         }
-        let ailment = known.vitals.ailment(now, kept.patience, kept.makes, kept.is_source);
+        let ailment = known.vitals.ailment(now, &known.account, kept.duty);
         ailment.map(|ailment| ailment.to_string())
     }
 }
 
 struct Watch {
     memory: Option<u64>,
-    patience: Duration,
-    makes: bool,
-    is_source: bool,
+    duty: Duty,
 }
 
 /// Keeps a process until it ends, or has to.
@@ -187,16 +176,9 @@ pub(super) async fn keep(mut process: Process, kept: Kept) {
         shared,
         stop,
         memory,
-        patience,
-        makes,
-        is_source,
+        duty,
     } = kept;
-    let watch = Watch {
-        memory,
-        patience,
-        makes,
-        is_source,
-    };
+    let watch = Watch { memory, duty };
     let mut has_ended = false;
     let reason = {
         let carry = carry(orders, &mut process.write);

@@ -45,6 +45,7 @@ use super::{
     product::Emit,
     stages::Stages,
     template::Output,
+    vitals::Duty,
 };
 
 /// Orders that wait to be sent.
@@ -117,9 +118,11 @@ impl Workers {
             shared: shared.clone(),
             stop: CancellationToken::new(),
             memory: blueprint.limits.memory,
-            patience: blueprint.patience,
-            makes: matches!(blueprint.output, Output::Stream | Output::Segments) && !blueprint.outlets.is_empty(),
-            is_source: blueprint.lanes.is_empty(),
+            duty: Duty {
+                patience: blueprint.patience,
+                makes: matches!(blueprint.output, Output::Stream | Output::Segments) && !blueprint.outlets.is_empty(),
+                is_source: blueprint.lanes.is_empty(),
+            },
         };
         let stop = kept.stop.clone().drop_guard();
         let mut worker = Worker {
@@ -203,7 +206,11 @@ impl Worker {
         pts: MediaTime,
     ) -> Result<(), String> {
         self.shared.fed(track, data.len(), dts);
-        self.order(Order::Frame { track, key, dts, pts }, data)
+        match self.orders.try_send((Order::Frame { track, key, dts, pts }, data)) {
+            Err(mpsc::error::TrySendError::Full(_)) => Err("its worker takes no more".to_owned()),
+            // How the worker ended is about to be reported, and says more.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
     }
 
     /// Waits for the next report. Cancelling loses nothing.

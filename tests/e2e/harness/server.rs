@@ -25,8 +25,17 @@ impl Server {
         Self::listening(&["127.0.0.1:0"], config)
     }
 
+    /// The same with more in its environment.
+    pub(crate) fn with_environment(config: &str, environment: &[(&str, PathBuf)]) -> Self {
+        Self::spawn(&["127.0.0.1:0"], config, environment)
+    }
+
     /// The same, listening for RTMP at `addresses`.
     pub(crate) fn listening(addresses: &[&str], config: &str) -> Self {
+        Self::spawn(addresses, config, &[])
+    }
+
+    fn spawn(addresses: &[&str], config: &str, environment: &[(&str, PathBuf)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");
         // Keys with dots, so that `config` can add others of the same tables on its first lines.
@@ -37,6 +46,7 @@ impl Server {
 
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start("streammill", command);
         let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
             let log = process.log();

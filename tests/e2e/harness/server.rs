@@ -37,6 +37,8 @@ impl Server {
 
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
+        // Each has a local socket of its own, where programs with the same setting find it.
+        command.env("XDG_RUNTIME_DIR", folder.path());
         let mut process = Process::start("streammill", command);
         let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
             let log = process.log();
@@ -129,7 +131,7 @@ pub(crate) fn streammill(arguments: &[&str]) -> Command {
         .env("RUST_LOG", "streammill=debug")
         .env("NO_COLOR", "1");
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("STREAMMILL__")) {
+        if name.to_str().is_some_and(|name| name.starts_with("STREAMMILL_")) {
             command.env_remove(name);
         }
     }

@@ -23,6 +23,8 @@ struct Settings {
     address: Address,
     wait: u32,
     is_live: bool,
+    /// Milliseconds.
+    latency: u32,
 }
 
 impl Default for Settings {
@@ -31,7 +33,15 @@ impl Default for Settings {
             address: Address::default(),
             wait: 0,
             is_live: true,
+            latency: 200,
         }
+    }
+}
+
+impl Settings {
+    fn apply_to(&self, appsrc: &gst_app::AppSrc) {
+        appsrc.set_is_live(self.is_live);
+        appsrc.set_latency(gst::ClockTime::from_mseconds(self.latency.into()), gst::ClockTime::NONE);
     }
 }
 
@@ -119,6 +129,12 @@ impl ObjectImpl for MillSrc {
                     .default_value(true)
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecUInt::builder("latency")
+                    .nick("Latency")
+                    .blurb("Milliseconds that sinks wait for frames that come late, where the element is live")
+                    .default_value(Settings::default().latency)
+                    .mutable_ready()
+                    .build(),
             ];
             Address::properties().into_iter().chain(own).collect()
         });
@@ -131,13 +147,12 @@ impl ObjectImpl for MillSrc {
         match pspec.name() {
             name if settings.address.set(name, value) => {}
             "wait" => settings.wait = value.get().unwrap_or(0),
-            "is-live" => {
-                settings.is_live = value.get().unwrap_or(true);
-                for outlet in &*self.outlets() {
-                    outlet.appsrc.set_is_live(settings.is_live);
-                }
-            }
+            "is-live" => settings.is_live = value.get().unwrap_or(true),
+            "latency" => settings.latency = value.get().unwrap_or(0),
             name => gst::error!(CAT, imp = self, "no property {name}"),
+        }
+        for outlet in &*self.outlets() {
+            settings.apply_to(&outlet.appsrc);
         }
     }
 
@@ -146,6 +161,7 @@ impl ObjectImpl for MillSrc {
         match pspec.name() {
             "wait" => settings.wait.to_value(),
             "is-live" => settings.is_live.to_value(),
+            "latency" => settings.latency.to_value(),
             name => settings
                 .address
                 .get(name)
@@ -213,11 +229,11 @@ impl ElementImpl for MillSrc {
             .name(&name)
             .format(gst::Format::Time)
             .stream_type(gst_app::AppStreamType::Stream)
-            .is_live(self.settings().is_live)
             .do_timestamp(false)
             .block(false)
             .max_bytes(0)
             .build();
+        self.settings().apply_to(&appsrc);
         let bin = self.obj();
         bin.add(&appsrc).ok()?;
         let pad = gst::GhostPad::builder_from_template_with_target(template, &appsrc.static_pad("src")?)

@@ -70,7 +70,7 @@ impl Address {
             (Some(_), Some(_)) => Err(LocationError::Both),
             (Some(location), None) => location.parse().map(Some),
             (None, Some(stream)) => {
-                let socket = self.socket.as_ref().map(PathBuf::from);
+                let socket = self.socket.as_ref().filter(|path| !path.is_empty()).map(PathBuf::from);
                 Location::on_this_machine(stream, socket).map(Some)
             }
         }

@@ -17,6 +17,7 @@ pub mod packages;
 pub mod params;
 pub mod plan;
 pub mod policy;
+pub mod preview;
 pub mod publisher;
 pub mod recording;
 pub mod segments;

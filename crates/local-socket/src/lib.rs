@@ -199,7 +199,8 @@ impl fmt::Display for NoServer {
         }
         write!(
             f,
-            ". Start one with `streammill serve`, or name its socket with the property socket or in {VARIABLE}"
+            ". Start one with `streammill serve`, or say where its socket is: socket=PATH of an element, --socket PATH \
+             of a command, or {VARIABLE}"
         )
     }
 }

@@ -131,7 +131,10 @@ pub(crate) fn streammill(arguments: &[&str]) -> Command {
         .env("RUST_LOG", "streammill=debug")
         .env("NO_COLOR", "1");
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("STREAMMILL_")) {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("STREAMMILL__") || name == "STREAMMILL_SOCKET")
+        {
             command.env_remove(name);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use gst::prelude::*;
 use gststreammill::MillSrc;
 use streammill_media::{MediaKind, Track, TrackKey};
@@ -115,7 +115,7 @@ impl Screen {
     }
 
     /// Starts it. Also tells whether there is sound that nobody will hear.
-    fn switch_on(self) -> Result<(Self, bool), String> {
+    fn switch_on(mut self) -> Result<(Self, bool), String> {
         let started = self.pipeline.set_state(gst::State::Playing);
         if self.has_given_up(PICTURE_SINK) {
             return Err(
@@ -125,12 +125,13 @@ impl Screen {
             );
         }
         if started.is_err() {
-            let reason = self
-                .pipeline
-                .bus()
-                .and_then(|bus| bus.pop_filtered(&[gst::MessageType::Error]));
-            let reason = reason.as_ref().and_then(failure).and_then(Result::err);
-            return Err(reason.unwrap_or_else(|| "the elements do not start".to_owned()));
+            // A message that came before tells why.
+            while let Some(Some(message)) = self.messages.next().now_or_never() {
+                if let gst::MessageView::Error(error) = message.view() {
+                    return Err(reason(error));
+                }
+            }
+            return Err("the elements do not start".to_owned());
         }
         let is_mute = self.has_given_up(SOUND_SINK);
         Ok((self, is_mute))
@@ -167,7 +168,7 @@ impl Screen {
     /// Waits until all was shown, the window was closed, or something fails.
     pub(super) async fn closed(&mut self) -> Result<(), String> {
         while let Some(message) = self.messages.next().await {
-            if let Some(end) = failure(&message) {
+            if let Some(end) = end(&message) {
                 return end;
             }
         }
@@ -215,21 +216,26 @@ fn branch(track: &Track) -> Result<gst::Bin, String> {
 }
 
 /// What a message says about the end: `Err` of a failure.
-fn failure(message: &gst::Message) -> Option<Result<(), String>> {
+fn end(message: &gst::Message) -> Option<Result<(), String>> {
     match message.view() {
         gst::MessageView::Eos(_) => Some(Ok(())),
         gst::MessageView::Error(error) => {
-            let source = error.src().and_then(|source| source.downcast_ref::<gst::Element>());
-            let is_window = source
+            // This is how all sinks that have a window say that it was closed.
+            let is_window = source(error)
                 .and_then(ElementExt::factory)
                 .is_some_and(|factory| factory.has_type(gst::ElementFactoryType::SINK));
-            // All sinks that have a window say so when it is closed.
-            if is_window && error.error().matches(gst::ResourceError::NotFound) {
-                return Some(Ok(()));
-            }
-            let name = source.map_or_else(String::new, |source| format!("{}: ", source.name()));
-            Some(Err(format!("{name}{}", error.error())))
+            let is_closed = is_window && error.error().matches(gst::ResourceError::NotFound);
+            Some(if is_closed { Ok(()) } else { Err(reason(error)) })
         }
         _ => None,
     }
+}
+
+fn source(error: &gst::message::Error) -> Option<&gst::Element> {
+    error.src().and_then(|source| source.downcast_ref())
+}
+
+fn reason(error: &gst::message::Error) -> String {
+    let name = source(error).map_or_else(String::new, |source| format!("{}: ", source.name()));
+    format!("{name}{}", error.error())
 }

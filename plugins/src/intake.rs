@@ -125,11 +125,12 @@ impl Intake {
             }
         }
         if frame.dts - *self.first.get_or_insert(frame.dts) > SETTLED {
-            let silent = self.lanes.iter_mut().filter(|lane| lane.state == LaneState::Silent);
-            silent.for_each(Lane::end);
-            if self.start.is_none() && self.lanes.iter().all(|lane| lane.state == LaneState::Ended) {
+            if self.lanes.iter().all(|lane| lane.state == LaneState::Silent) {
+                // Before any pad ends: with the last one the pipeline would be over, and that would look well.
                 return Err(self.contents());
             }
+            let silent = self.lanes.iter_mut().filter(|lane| lane.state == LaneState::Silent);
+            silent.for_each(Lane::end);
         }
         Ok(())
     }

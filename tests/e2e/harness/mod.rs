@@ -7,6 +7,7 @@
 mod authority;
 mod browser;
 pub(crate) mod current_ffmpeg;
+mod gst_launch;
 mod probe;
 mod process;
 mod publish;
@@ -16,6 +17,7 @@ pub(crate) mod wire;
 
 pub(crate) use authority::Certificate;
 pub(crate) use browser::Browser;
+pub(crate) use gst_launch::{bare_gst_launch, gst_launch};
 pub(crate) use probe::{Packet, Probe, assert_decodes, probe};
 pub(crate) use process::{Process, output_of, program};
 pub(crate) use publish::{Publish, clip};

@@ -27,6 +27,15 @@ impl Server {
 
     /// The same, listening for RTMP at `addresses`.
     pub(crate) fn listening(addresses: &[&str], config: &str) -> Self {
+        Self::spawn(addresses, config, None)
+    }
+
+    /// The same as [`start`](Self::start), of a user whose local socket is in `runtime_dir`.
+    pub(crate) fn of_user_with(runtime_dir: &Path, config: &str) -> Self {
+        Self::spawn(&["127.0.0.1:0"], config, Some(runtime_dir))
+    }
+
+    fn spawn(addresses: &[&str], config: &str, runtime_dir: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");
         // Keys with dots, so that `config` can add others of the same tables on its first lines.
@@ -38,7 +47,7 @@ impl Server {
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
         // Each has a local socket of its own, where programs with the same setting find it.
-        command.env("XDG_RUNTIME_DIR", folder.path());
+        command.env("XDG_RUNTIME_DIR", runtime_dir.unwrap_or(folder.path()));
         let mut process = Process::start("streammill", command);
         let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
             let log = process.log();

@@ -80,6 +80,7 @@ struct Server {
     stages: Stages,
     /// URLs.
     rtmp: Vec<String>,
+    local: Option<String>,
     http: Vec<SocketAddr>,
 }
 
@@ -139,6 +140,10 @@ impl Server {
             http_listeners.push(listener);
         }
         let rtmp_urls = rtmp_listeners.iter().map(rtmp::Listener::url).collect();
+        // Behind the others: what follows counts on their order.
+        let local = rtmp::bind_local(&config.rtmp.local_socket)?;
+        let local_url = local.as_ref().map(rtmp::Listener::url);
+        rtmp_listeners.extend(local);
 
         let mut site = http::Site::new(hub.clone(), store.clone());
         // The plain listeners come first, and the page writes rtmp://.
@@ -204,6 +209,7 @@ impl Server {
         Ok(Self {
             stages,
             rtmp: rtmp_urls,
+            local: local_url,
             http: http_addresses,
         })
     }
@@ -212,6 +218,9 @@ impl Server {
     fn announce(&self) {
         for url in &self.rtmp {
             println!("rtmp listening on {url}");
+        }
+        if let Some(url) = &self.local {
+            println!("programs of this user find it at {url}");
         }
         for address in &self.http {
             println!("http listening on http://{address}");

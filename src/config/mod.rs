@@ -9,7 +9,7 @@ mod schema;
 mod units;
 mod vhosts;
 
-pub use listen::ListenAddress;
+pub use listen::{ListenAddress, LocalSocket};
 pub(crate) use load::nearest;
 pub use load::{ConfigError, Problem, load};
 pub use schema::{

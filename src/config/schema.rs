@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{ListenAddress, Seconds, Size};
+use super::{ListenAddress, LocalSocket, Seconds, Size};
 use crate::hub::{KeyError, StreamKey};
 
 /// The whole configuration.
@@ -47,6 +47,8 @@ pub struct Rtmp {
     pub listen: Vec<ListenAddress>,
     /// Where to listen for RTMPS, with the certificates of `[tls]`.
     pub tls_listen: Vec<ListenAddress>,
+    /// The socket at which programs of the same user find the server: the GStreamer elements, `streammill preview`.
+    pub local_socket: LocalSocket,
     /// Networks of load balancers. A connection from there begins with a PROXY header, which is believed; from elsewhere
     /// none is looked for.
     pub proxy_protocol_from: Vec<IpNet>,
@@ -77,6 +79,7 @@ impl Default for Rtmp {
         Self {
             listen: vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 1935)))],
             tls_listen: Vec::new(),
+            local_socket: LocalSocket::Auto,
             proxy_protocol_from: Vec::new(),
             chunk_size: Size(4096),
             max_message: Size(16 << 20),

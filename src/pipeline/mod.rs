@@ -23,6 +23,7 @@ pub mod packages;
 pub mod params;
 pub mod plan;
 pub mod policy;
+pub mod preview;
 pub mod product;
 pub mod publisher;
 pub mod recording;

@@ -54,6 +54,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
         "gstreamer1.0-libav",
         &["avdec_h264", "avdec_aac", "avenc_aac", "avdec_h265"],
     ),
+    ("gstreamer1.0-gl", &["glimagesink"]),
     (
         "gstreamer1.0-x",
         &[

@@ -35,6 +35,11 @@ impl Server {
         Self::spawn(addresses, config, &[])
     }
 
+    /// The same as [`start`](Self::start), of a user whose local socket is in `runtime_dir`.
+    pub(crate) fn of_user_with(runtime_dir: &Path, config: &str) -> Self {
+        Self::with_environment(config, &[("XDG_RUNTIME_DIR", runtime_dir.to_owned())])
+    }
+
     fn spawn(addresses: &[&str], config: &str, environment: &[(&str, PathBuf)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");
@@ -46,6 +51,8 @@ impl Server {
 
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
+        // Each has a local socket of its own, where programs with the same setting find it.
+        command.env("XDG_RUNTIME_DIR", folder.path());
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start("streammill", command);
         let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
@@ -139,7 +146,10 @@ pub(crate) fn streammill(arguments: &[&str]) -> Command {
         .env("RUST_LOG", "streammill=debug")
         .env("NO_COLOR", "1");
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("STREAMMILL__")) {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("STREAMMILL__") || name == "STREAMMILL_SOCKET")
+        {
             command.env_remove(name);
         }
     }

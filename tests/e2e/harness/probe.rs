@@ -140,8 +140,11 @@ pub(crate) fn assert_decodes(url: &str, from: u32, length: u32) {
     command.args(["-f", "null", "-"]);
     let output = output_of(command, Duration::from_secs(u64::from(length) + 25));
     let said = String::from_utf8_lossy(&output.stderr);
+    // Two frames at one time are no matter of the decoder's; whoever minds them looks at the times.
+    let of_times = |line: &&str| line.contains("non monotonically increasing dts to muxer");
+    let complaints: Vec<_> = said.lines().filter(|line| !of_times(line)).collect();
     assert!(
-        output.status.success() && said.trim().is_empty(),
+        output.status.success() && complaints.is_empty(),
         "{url} does not decode: {said}"
     );
 }

@@ -17,6 +17,8 @@ pub(crate) struct Server {
     rtmp: Vec<String>,
     http: String,
     folder: TempDir,
+    /// Of its user, for the local socket.
+    runtime_dir: TempDir,
 }
 
 impl Server {
@@ -37,6 +39,7 @@ impl Server {
 
     fn spawn(addresses: &[&str], config: &str, runtime_dir: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let own = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");
         // Keys with dots, so that `config` can add others of the same tables on its first lines.
         let listen = format!("rtmp.listen = {addresses:?}\nhttp.listen = [\"127.0.0.1:0\"]");
@@ -47,7 +50,7 @@ impl Server {
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
         // Each has a local socket of its own, where programs with the same setting find it.
-        command.env("XDG_RUNTIME_DIR", runtime_dir.unwrap_or(folder.path()));
+        command.env("XDG_RUNTIME_DIR", runtime_dir.unwrap_or(own.path()));
         let mut process = Process::start("streammill", command);
         let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
             let log = process.log();
@@ -68,6 +71,7 @@ impl Server {
             rtmp,
             http,
             folder,
+            runtime_dir: own,
         }
     }
 
@@ -99,6 +103,11 @@ impl Server {
     /// The folder it runs in.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where programs of its user look for its local socket.
+    pub(crate) fn runtime_dir(&self) -> &Path {
+        self.runtime_dir.path()
     }
 
     /// What it has logged.

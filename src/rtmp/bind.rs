@@ -209,7 +209,7 @@ mod tests {
     async fn of_servers_that_find_a_dead_socket_at_once_one_gets_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rtmp.sock");
-        for _ in 0..20 {
+        for _ in 0..200 {
             drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
             let runtime = tokio::runtime::Handle::current();
             let start = std::sync::Barrier::new(4);

@@ -34,7 +34,7 @@ fn a_stream_plays_without_a_word_about_pads() {
         "millsrc stream=live/cam ! aacparse ! avdec_aac ! audio/x-raw,rate=44100 ! fakesink num-buffers=30",
         "millsrc stream=live/cam name=s  s. ! h264parse ! fakesink num-buffers=10  s. ! aacparse ! fakesink num-buffers=10",
     ] {
-        assert_eq!(run(gst_launch(server.folder(), pipeline)), Ok(()), "{pipeline}");
+        assert_eq!(run(gst_launch(server.runtime_dir(), pipeline)), Ok(()), "{pipeline}");
     }
 }
 
@@ -42,7 +42,7 @@ fn a_stream_plays_without_a_word_about_pads() {
 fn a_stream_of_sound_alone_plays_without_a_word_about_pads() {
     let (server, _publisher) = server_with(Publish::new().without_video());
     let pipeline = "millsrc stream=live/cam ! decodebin3 ! audio/x-raw ! fakesink num-buffers=30";
-    assert_eq!(run(gst_launch(server.folder(), pipeline)), Ok(()));
+    assert_eq!(run(gst_launch(server.runtime_dir(), pipeline)), Ok(()));
 }
 
 #[test]
@@ -61,15 +61,15 @@ fn what_gst_launch_publishes_is_read_back() {
                 ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! h264parse ! s.video \
                 audiotestsrc is-live=true ! audio/x-raw,rate=44100,channels=2 ! voaacenc ! aacparse ! s.audio \
                 millsink name=s stream=live/both";
-    let _both = Process::start("the publishing gst-launch", gst_launch(server.folder(), both));
+    let _both = Process::start("the publishing gst-launch", gst_launch(server.runtime_dir(), both));
     read_back("live/both", &["aac 44100", "h264 320x240"]);
     let plain = "videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=120 \
                  ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 ! millsink stream=live/plain";
-    let _plain = Process::start("the second gst-launch", gst_launch(server.folder(), plain));
+    let _plain = Process::start("the second gst-launch", gst_launch(server.runtime_dir(), plain));
     read_back("live/plain", &["h264 160x120"]);
     // Behind a queue nothing says at first what will come.
     let sound = "audiotestsrc is-live=true ! voaacenc ! aacparse ! queue ! millsink stream=live/sound";
-    let _sound = Process::start("the third gst-launch", gst_launch(server.folder(), sound));
+    let _sound = Process::start("the third gst-launch", gst_launch(server.runtime_dir(), sound));
     read_back("live/sound", &["aac 44100"]);
 }
 
@@ -82,7 +82,7 @@ fn a_player_with_named_pads_records_both_tracks_until_the_publisher_leaves() {
          flvmux name=mux ! filesink location={}",
         file.display()
     );
-    let mut player = Process::start("the playing gst-launch", gst_launch(server.folder(), &pipeline));
+    let mut player = Process::start("the playing gst-launch", gst_launch(server.runtime_dir(), &pipeline));
     poll_until(seconds(20), "the player to receive", || {
         std::fs::metadata(&file).ok().filter(|file| file.len() > 300_000)
     });
@@ -96,7 +96,7 @@ fn a_player_with_named_pads_records_both_tracks_until_the_publisher_leaves() {
 #[test]
 fn what_is_wrong_is_said() {
     let (server, _publisher) = server_with(Publish::new());
-    let here = server.folder();
+    let here = server.runtime_dir();
     let elsewhere = tempfile::tempdir().expect("a temporary folder");
     let nobody = elsewhere.path().join("streammill.sock");
     let said = |runtime_dir: &Path, pipeline: &str| run(gst_launch(runtime_dir, pipeline)).expect_err(pipeline);
@@ -165,7 +165,7 @@ fn hostile_streams_are_names_and_nothing_else() {
                 "STREAM",
             ],
         ] {
-            let mut command = bare_gst_launch(server.folder());
+            let mut command = bare_gst_launch(server.runtime_dir());
             command.args(direction.iter().map(|word| match *word {
                 "STREAM" => format!("stream={stream}"),
                 word => word.to_owned(),
@@ -177,7 +177,7 @@ fn hostile_streams_are_names_and_nothing_else() {
     }
     assert_eq!(
         run(gst_launch(
-            server.folder(),
+            server.runtime_dir(),
             "videotestsrc num-buffers=2 ! x264enc ! millsink stream=live/x"
         )),
         Ok(())

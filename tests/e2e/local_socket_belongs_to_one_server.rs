@@ -45,12 +45,12 @@ fn the_socket_of_a_server_that_was_killed_is_replaced() {
 #[test]
 fn it_can_be_switched_off_or_put_elsewhere_where_it_has_to_be_had() {
     let off = Server::start("rtmp.local_socket = \"off\"\n[apps.live]\n");
-    assert!(!off.folder().join("streammill.sock").exists());
+    assert!(!off.runtime_dir().join("streammill.sock").exists());
 
     let elsewhere = Server::start("rtmp.local_socket = \"{dir}/mill.sock\"\n[apps.live]\n");
     let place = elsewhere.folder().join("mill.sock");
     UnixStream::connect(&place).expect("the server listens there");
-    assert!(!elsewhere.folder().join("streammill.sock").exists());
+    assert!(!elsewhere.runtime_dir().join("streammill.sock").exists());
 
     let mut command = streammill(&["serve"]);
     command

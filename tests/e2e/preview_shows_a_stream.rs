@@ -19,7 +19,7 @@ fn command(server: &Server, arguments: &str) -> std::process::Command {
     let mut command = streammill(&["preview"]);
     command
         .args(arguments.split_whitespace())
-        .env("XDG_RUNTIME_DIR", server.folder());
+        .env("XDG_RUNTIME_DIR", server.runtime_dir());
     command
 }
 

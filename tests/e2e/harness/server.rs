@@ -17,6 +17,8 @@ pub(crate) struct Server {
     rtmp: Vec<String>,
     http: String,
     folder: TempDir,
+    /// Of its user, for the local socket.
+    runtime_dir: TempDir,
 }
 
 impl Server {
@@ -42,6 +44,7 @@ impl Server {
 
     fn spawn(addresses: &[&str], config: &str, environment: &[(&str, PathBuf)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let own = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");
         // Keys with dots, so that `config` can add others of the same tables on its first lines.
         let listen = format!("rtmp.listen = {addresses:?}\nhttp.listen = [\"127.0.0.1:0\"]");
@@ -52,7 +55,7 @@ impl Server {
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
         // Each has a local socket of its own, where programs with the same setting find it.
-        command.env("XDG_RUNTIME_DIR", folder.path());
+        command.env("XDG_RUNTIME_DIR", own.path());
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start("streammill", command);
         let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
@@ -74,6 +77,7 @@ impl Server {
             rtmp,
             http,
             folder,
+            runtime_dir: own,
         }
     }
 
@@ -105,6 +109,11 @@ impl Server {
     /// The folder it runs in.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where programs of its user look for its local socket.
+    pub(crate) fn runtime_dir(&self) -> &Path {
+        self.runtime_dir.path()
     }
 
     /// What it has logged.

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use streammill::{
     config::{self, Config},
+    pipeline::encoder::probe,
     report, server, telemetry,
 };
 
@@ -31,6 +32,23 @@ enum Command {
         name: Option<String>,
         #[command(flatten)]
         files: Files,
+    },
+    /// Tries every encoder that is installed, and lists what works.
+    Encoders {
+        /// Print JSON, as the server answers at /api/v1/encoders.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Encodes a few frames with an element and says what came of it. The server runs this in a process of its own.
+    #[command(name = probe::COMMAND, hide = true)]
+    ProbeEncoder {
+        /// The element.
+        element: String,
+        /// Its row of the encoder map, as JSON.
+        #[arg(long)]
+        row: Option<String>,
     },
 }
 
@@ -86,6 +104,21 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Templates { name, files } => {
             print!("{}", report::templates(&files.load()?, name.as_deref())?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Encoders { json, files } => {
+            let config = files.load()?;
+            let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+            let listed = runtime.block_on(report::encoders(&config, json));
+            runtime.shutdown_background();
+            print!("{}", listed?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::ProbeEncoder { element, row } => {
+            print!(
+                "{}",
+                probe::command(&element, row.as_deref()).map_err(anyhow::Error::msg)?
+            );
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -38,7 +38,7 @@ use warp::{
 pub use api::PipelineStatus;
 pub use connection::Stop;
 
-use crate::{config::Vhosts, hub::Hub, output};
+use crate::{config::Vhosts, hub::Hub, output, pipeline::encoder::status::EncodersStatus};
 use audience::{Audience, Viewer};
 use connection::Slot;
 use meter::Meter;
@@ -55,6 +55,8 @@ pub struct Site {
     pub hls: output::hls::Store,
     /// The pipelines there are, as they stand.
     pub pipelines: Box<dyn Fn() -> Vec<PipelineStatus> + Send + Sync>,
+    /// The encoders there are, as they stand.
+    pub encoders: Box<dyn Fn() -> EncodersStatus + Send + Sync>,
     /// What an application gives its viewers; `None` if there is no such application.
     pub apps: Box<Apps>,
     /// Which application a name means at the host that is asked.
@@ -102,6 +104,7 @@ impl Site {
             hub,
             hls,
             pipelines: Box::new(Vec::new),
+            encoders: Box::new(EncodersStatus::default),
             apps: Box::new(|_| Some(App::default())),
             vhosts: Vhosts::default(),
             rtmp_port: None,
@@ -248,6 +251,7 @@ impl Request {
                 None => reply::failure(StatusCode::NOT_FOUND, live::NOT_LIVE),
             },
             Route::Pipelines => reply::json(&api::pipelines(site)),
+            Route::Encoders => reply::json(&(site.encoders)()),
             Route::Stat => match stat::document(site) {
                 Ok(document) => reply::whole("text/xml", reply::FRESH, document),
                 Err(error) => reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &format!("no XML: {error}")),

@@ -25,6 +25,8 @@ pub(super) enum Route {
     Stream(StreamKey),
     /// `/api/v1/pipelines`
     Pipelines,
+    /// `/api/v1/encoders`
+    Encoders,
     /// `/healthz`
     Health,
     /// `/readyz`
@@ -72,6 +74,7 @@ impl Route {
             ["api", "v1", "streams"] => Ok(Self::Streams),
             ["api", "v1", "streams", app, name @ ..] => key(app, name, "").map(Self::Stream),
             ["api", "v1", "pipelines"] => Ok(Self::Pipelines),
+            ["api", "v1", "encoders"] => Ok(Self::Encoders),
             ["api", ..] => Err(RouteError::Unknown),
             [app, name @ .., file] => Self::of_stream(app, name, file),
             _ => Err(RouteError::Unknown),

@@ -16,8 +16,8 @@ use streammill_media::{Format, MediaKind, Track, TrackId, TrackKey};
 use tokio::time::timeout;
 
 use super::{
-    assembly::{Chosen, launch_text, numbered_name, pads, used},
-    encoder::{Encoder, NoEncoder, Role, pictures},
+    assembly::{launch_text, numbered_name, pads, used},
+    encoder::{Chosen, apply::apply, survey::is_present},
     packages,
     params::{Value, Values},
     set::{self, SetError},
@@ -30,6 +30,8 @@ pub struct Recipe<'a> {
     pub template: &'a Template,
     /// Its parameters.
     pub values: &'a Values,
+    /// The encoders for its roles, as far as they are in use.
+    pub encoders: &'a Chosen,
     /// The tracks that will be fed; none for a source.
     pub tracks: &'a [Track],
     /// The file it writes.
@@ -61,18 +63,18 @@ impl Instance {
         let Recipe {
             template,
             values,
+            encoders,
             tracks,
             ..
         } = recipe;
         let launch = template.launch(values);
-        let is_present = |element: &str| gst::ElementFactory::find(element).is_some();
-        let chosen = choose_encoders(template, is_present)?;
-        let text = launch_text(launch, tracks, &chosen, is_present).ok_or(BuildError::NothingToDo)?;
+        let text = launch_text(launch, tracks, encoders, is_present).ok_or(BuildError::NothingToDo)?;
         let bin = parse(&text)?;
         let copies: BTreeSet<_> = pads(launch, tracks).into_iter().map(|pad| pad.id).collect();
         for (name, role) in &template.encoders {
+            let Some(encoder) = encoders.get(name) else { continue };
             for element in elements(&bin, name, &copies) {
-                set_encoder(&element, chosen[name.as_str()], role, values, frame_rate(tracks))?;
+                apply(&element, encoder, &role.demand(values), frame_rate(tracks))?;
             }
         }
         for (name, param) in &template.params {
@@ -194,11 +196,6 @@ fn elements<'a>(
     first.chain(further.filter_map(move |id| bin.by_name(&numbered_name(name, *id))))
 }
 
-fn choose_encoders(template: &Template, is_present: impl Fn(&str) -> bool) -> Result<Chosen, NoEncoder> {
-    let choice = |(name, role): (&String, &Role)| Ok((name.clone(), Encoder::choose(role.codec, &is_present)?));
-    template.encoders.iter().map(choice).collect()
-}
-
 fn parse(text: &str) -> Result<gst::Bin, BuildError> {
     let mut context = gst::ParseContext::new();
     let bin = gst::parse::bin_from_description_full(text, false, Some(&mut context), gst::ParseFlags::FATAL_ERRORS);
@@ -217,28 +214,6 @@ fn parse(text: &str) -> Result<gst::Bin, BuildError> {
     bin.downcast().map_err(|_| BuildError::Parse {
         text: "the elements make no bin".to_owned(),
     })
-}
-
-fn set_encoder(
-    element: &gst::Element,
-    encoder: &Encoder,
-    role: &Role,
-    values: &Values,
-    frame_rate: Option<(u32, u32)>,
-) -> Result<(), SetError> {
-    for (name, text) in encoder.settings(role.tune) {
-        set::set_constant(element, name, text)?;
-    }
-    if let Some(bitrate) = role.bitrate(values) {
-        let (name, unit) = encoder.bitrate();
-        set::set_value(element, name, &bitrate, Some(unit))?;
-    }
-    if let (Some(interval), Some(name)) = (role.keyframe_interval(values), encoder.gop()) {
-        // Encoders count pictures where a template says seconds, and take the number only before they start.
-        let pictures = Value::Int(pictures(interval, frame_rate).into());
-        set::set_value(element, name, &pictures, None)?;
-    }
-    Ok(())
 }
 
 /// Whether every fragment of the template is in use, so that every element a parameter names has to be there.
@@ -317,9 +292,6 @@ pub enum BuildError {
         /// What GStreamer says.
         text: String,
     },
-    /// No encoder for a role.
-    #[error(transparent)]
-    NoEncoder(#[from] NoEncoder),
     /// A value is not accepted by its element.
     #[error(transparent)]
     Set(#[from] SetError),
@@ -348,45 +320,5 @@ impl BuildError {
             Self::NoSuchTarget { element, .. } => Some(element),
             _ => None,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::{super::encoder::EncoderCodec, *};
-
-    #[test]
-    fn every_installed_encoder_takes_what_the_table_says() {
-        gst::init().unwrap();
-        let mut tried = 0;
-        for (codec, rate, elements) in [
-            ("h264", "2500k", &["x264enc", "openh264enc"][..]),
-            ("aac", "96k", &["fdkaacenc", "avenc_aac", "voaacenc", "faac"]),
-        ] {
-            for element in elements {
-                let Ok(made) = gst::ElementFactory::make(element).build() else {
-                    continue;
-                };
-                for tune in ["low-latency", "quality"] {
-                    let text =
-                        format!("codec = '{codec}'\nbitrate = '{rate}'\nkeyframe_interval = '2s'\ntune = '{tune}'");
-                    let role: Role = toml::from_str(&text).unwrap();
-                    let encoder = Encoder::choose(role.codec, |name| name == *element).unwrap();
-                    set_encoder(&made, encoder, &role, &Values::new(), Some((25, 1))).unwrap();
-                }
-                tried += 1;
-            }
-        }
-        assert!(tried >= 2, "only {tried} encoders are installed");
-        let x264 = gst::ElementFactory::make("x264enc").build().unwrap();
-        let role: Role = toml::from_str("codec = 'h264'\nbitrate = '2500k'\nkeyframe_interval = '2s'").unwrap();
-        let encoder = Encoder::choose(EncoderCodec::H264, |name| name == "x264enc").unwrap();
-        set_encoder(&x264, encoder, &role, &Values::new(), Some((25, 1))).unwrap();
-        assert_eq!(
-            (x264.property::<u32>("bitrate"), x264.property::<u32>("key-int-max")),
-            (2500, 50)
-        );
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Seconds, Size, nearest};
 
@@ -62,7 +62,7 @@ pub enum Kind {
 }
 
 /// What a property counts in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Unit {
     /// Bits a second.
     #[serde(rename = "bit/s")]

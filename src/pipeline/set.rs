@@ -27,11 +27,14 @@ pub fn set_on(element: &gst::Element, target: &Target, value: &Value, unit: Opti
     })
 }
 
-/// Sets a property from one of our own constants.
+/// Sets a property from a constant of ours or the operator's, as GStreamer writes it.
 pub fn set_constant(element: &gst::Element, name: &str, text: &str) -> Result<(), SetError> {
     let result = writable(element, name).and_then(|pspec| {
-        let value =
-            glib::Value::deserialize_with_pspec(text, &pspec).map_err(|_| format!("{text:?} is not accepted"))?;
+        // GStreamer reads numbers too, but clamps and wraps those that do not fit.
+        let number = text.parse().ok().and_then(|number| whole(number, &pspec));
+        let value = number.unwrap_or_else(|| {
+            glib::Value::deserialize_with_pspec(text, &pspec).map_err(|_| format!("{text:?} is not accepted"))
+        })?;
         element.set_property_from_value(name, &value);
         Ok(())
     });
@@ -50,7 +53,8 @@ fn set_property(element: &gst::Element, name: &str, value: &Value, unit: Option<
     Ok(())
 }
 
-fn writable(element: &gst::Element, name: &str) -> Result<glib::ParamSpec, String> {
+/// The description of a property that can be set.
+pub(super) fn writable(element: &gst::Element, name: &str) -> Result<glib::ParamSpec, String> {
     let factory = element
         .factory()
         .map_or_else(String::new, |factory| factory.name().to_string());
@@ -176,7 +180,8 @@ impl SetError {
         &self.target
     }
 
-    fn at(element: &gst::Element, name: &str, reason: String) -> Self {
+    /// About a property of an element.
+    pub(super) fn at(element: &gst::Element, name: &str, reason: String) -> Self {
         Self {
             target: format!("{}:{name}", element.name()),
             reason,

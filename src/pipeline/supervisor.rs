@@ -4,6 +4,7 @@
 //! to a proper end when the publisher leaves or the server stops. What fails is built again, after ever longer waits.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
@@ -21,6 +22,7 @@ use tracing::{info, warn};
 use super::{
     assembly::{outgoing, pads, used},
     bridge::{Bridge, Outcome},
+    encoder::{Chosen, EncoderBench, leases::Leases},
     instance::{BuildError, Instance, Recipe, Report},
     params::Values,
     policy::Backoff,
@@ -37,6 +39,8 @@ use crate::{
 
 /// How long a pipeline has to work off what it was fed.
 const DRAIN: Duration = Duration::from_secs(8);
+/// A pipeline that ran this long has given something.
+const FIRST_OUTPUT: Duration = Duration::from_secs(2);
 /// Room before the first frame of a source, for encoders that reorder.
 const HEADROOM: MediaTime = MediaTime::from_millis(250);
 
@@ -49,6 +53,8 @@ pub struct Services {
     pub segments: hls::Store,
     /// How they are kept there.
     pub hls: hls::Settings,
+    /// Where encoders come from.
+    pub encoders: EncoderBench,
 }
 
 /// A pipeline that is to run.
@@ -149,6 +155,7 @@ pub async fn supervise(job: Job, services: Services, status: watch::Sender<Statu
         status,
         stop,
         publisher: None,
+        leases: Leases::default(),
     };
     supervisor.run().await;
     supervisor.enter(State::Ended);
@@ -160,6 +167,8 @@ struct Supervisor {
     status: watch::Sender<Status>,
     stop: CancellationToken,
     publisher: Option<Arc<Publisher>>,
+    /// The encoders of its instance.
+    leases: Leases,
 }
 
 /// A run that has to be tried again.
@@ -175,6 +184,11 @@ impl Supervisor {
                 None => self.run_source().await,
             };
             let Err(Failure(reason)) = result else { return };
+            if let Some(role) = self.leases.blamed(&reason).map(str::to_owned) {
+                let had_output = began.elapsed() >= FIRST_OUTPUT;
+                self.leases.failed(&role, &reason, had_output, Clock::now().into_std());
+            }
+            self.leases = Leases::default();
             let wait = backoff.after(began.elapsed(), rand::random());
             warn!(%reason, seconds = wait.as_secs_f32(), "pipeline failed; it will be built again");
             self.status.send_modify(|status| {
@@ -269,6 +283,7 @@ impl Supervisor {
 
     /// Makes an instance for these tracks and starts it.
     async fn build(&mut self, tracks: &[Track], origin: Arc<OnceLock<MediaTime>>) -> Result<Instance, Unbuilt> {
+        let encoders = self.lease(tracks).await.map_err(Unbuilt::Failed)?;
         let outlet = self.outlet(tracks, origin).map_err(Unbuilt::Failed)?;
         let started = SystemTime::now();
         let (job, tracks) = (self.job.clone(), tracks.to_vec());
@@ -278,6 +293,7 @@ impl Supervisor {
             let recipe = Recipe {
                 template: &job.template,
                 values: &job.values,
+                encoders: &encoders,
                 tracks: &tracks,
                 file: file.as_deref(),
                 outlet,
@@ -296,6 +312,24 @@ impl Supervisor {
             status.file = file.or(status.file.take());
         });
         Ok(instance)
+    }
+
+    /// Takes the encoders for an instance. They are held until the next one is built, or the pipeline is over.
+    async fn lease(&mut self, tracks: &[Track]) -> Result<Chosen, String> {
+        let (job, bench) = (&self.job, &self.services.encoders);
+        self.leases = Leases::default();
+        let settled = Leases::settled(bench, &job.template);
+        self.stop.run_until_cancelled(settled).await;
+        let now = Clock::now().into_std();
+        self.leases = Leases::acquire(bench, &job.template, &job.values, tracks, &BTreeSet::new(), now)
+            .map_err(|refused| refused.to_string())?;
+        for (role, lease) in self.leases.iter() {
+            info!(role, element = lease.encoder().element, "encoder taken");
+            for passed in lease.passed_over() {
+                info!(role, element = passed.element, why = %passed.why, "encoder passed over");
+            }
+        }
+        Ok(self.leases.chosen())
     }
 
     /// Who takes what the instance makes.

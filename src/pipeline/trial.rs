@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     assembly::pads,
     clip::Clip,
+    encoder::Chosen,
     instance::{BuildError, Instance, Recipe, Report},
     params::Values,
     template::{Output, Template},
@@ -34,7 +35,12 @@ pub struct Findings {
 }
 
 /// Runs a template with a clip. `Ok(None)` if it has nothing to do with the clip's tracks.
-pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Option<Findings>, TrialError> {
+pub async fn run(
+    template: &Template,
+    values: &Values,
+    encoders: &Chosen,
+    clip: &Clip,
+) -> Result<Option<Findings>, TrialError> {
     let arrived = Arc::new(Mutex::new(BTreeSet::new()));
     let dir = tempdir().map_err(|error| format!("no place for a trial recording: {error}"))?;
     let file = dir.0.join("trial");
@@ -42,6 +48,7 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
     let recipe = Recipe {
         template,
         values,
+        encoders,
         tracks,
         file: Some(&file),
         outlet: Some(counting(arrived.clone())),

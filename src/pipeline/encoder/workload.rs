@@ -168,18 +168,11 @@ impl Picture {
             return;
         }
         for part in word.split(',') {
-            let Some((field, value)) = part
-                .rsplit_once(['"', '\''])
-                .map_or(part, |(_, rest)| rest)
-                .split_once('=')
-            else {
+            let part = part.trim_matches(['"', '\'', ';']);
+            let Some((field, value)) = part.split_once('=') else {
                 continue;
             };
-            let value = value
-                .rsplit(')')
-                .next()
-                .unwrap_or(value)
-                .trim_end_matches(['"', '\'', ';']);
+            let value = value.rsplit(')').next().unwrap_or(value);
             match field {
                 "width" => self.width = value.parse().ok().or(self.width),
                 "height" => self.height = value.parse().ok().or(self.height),

@@ -10,6 +10,7 @@ use streammill::{
     config::{self, Config, LocalSocket},
     pipeline::{
         self,
+        encoder::probe,
         library::Library,
         preview::{Request, preview},
     },
@@ -37,6 +38,23 @@ enum Command {
         name: Option<String>,
         #[command(flatten)]
         files: Files,
+    },
+    /// Tries every encoder that is installed, and lists what works.
+    Encoders {
+        /// Print JSON, as the server answers at /api/v1/encoders.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Encodes a few frames with an element and says what came of it. The server runs this in a process of its own.
+    #[command(name = probe::COMMAND, hide = true)]
+    ProbeEncoder {
+        /// The element.
+        element: String,
+        /// Its row of the encoder map, as JSON.
+        #[arg(long)]
+        row: Option<String>,
     },
     /// Runs one pipeline for a server, which starts it.
     #[command(hide = true)]
@@ -179,6 +197,21 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             });
             runtime.shutdown_background();
             shown.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Encoders { json, files } => {
+            let config = files.load()?;
+            let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+            let listed = runtime.block_on(report::encoders(&config, json));
+            runtime.shutdown_background();
+            print!("{}", listed?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::ProbeEncoder { element, row } => {
+            print!(
+                "{}",
+                probe::command(&element, row.as_deref()).map_err(anyhow::Error::msg)?
+            );
+            Ok(ExitCode::SUCCESS)
         }
     }
 }

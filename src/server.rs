@@ -2,7 +2,13 @@
 
 #![allow(clippy::print_stdout, reason = "the addresses are what the user asked for")]
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use streammill_media::MediaTime;
 use tokio::{
@@ -20,6 +26,7 @@ use crate::{
     pipeline::{
         self,
         conductor::conduct,
+        encoder::{Equipment, probe::Prober},
         library::Library,
         plan::Plan,
         roster::Roster,
@@ -95,7 +102,7 @@ impl Server {
             .map(|(name, app)| (name.clone(), app.or(&config.defaults)))
             .collect();
 
-        let plan = plan(&config).await?;
+        let (plan, equipment) = prepare(&config).await?;
         let hub = Hub::new(hub::Limits {
             max_bytes: config.rtmp.max_buffer.0 as usize,
             max_lag: MediaTime::from_nanos(config.rtmp.max_lag.0.as_nanos() as i64),
@@ -154,6 +161,15 @@ impl Server {
         site.apps = Box::new(move |app| viewing.get(app).copied());
         let vhosts = config::Vhosts::new(&config);
         site.vhosts = vhosts.clone();
+        let (bench, prober) = (equipment.bench.clone(), Prober::own(config.encoders.probe_timeout.0));
+        bench.await_probes(&equipment.to_probe);
+        let (stop_probing, to_probe) = (stages.pipelines.stop.clone(), equipment.to_probe);
+        stages.pipelines.tasks.spawn(async move {
+            let probing = prober.probe_all(&bench, to_probe);
+            stop_probing.run_until_cancelled(probing).await;
+        });
+        let bench = equipment.bench.clone();
+        site.encoders = Box::new(move || bench.snapshot(Instant::now()).into());
         let roster = Roster::default();
         let asked = roster.clone();
         site.pipelines = Box::new(move || asked.list());
@@ -168,6 +184,7 @@ impl Server {
                 cores: config.workers.cores,
                 memory: Some(config.workers.memory.0).filter(|bytes| *bytes > 0),
             },
+            encoders: equipment.bench.clone(),
         };
         stages
             .pipelines
@@ -231,19 +248,22 @@ impl Server {
     }
 }
 
-/// Starts GStreamer and finds the templates that the configuration asks for. This loads plugins from disk.
-async fn plan(config: &Config) -> Result<Plan, ServerError> {
+/// Starts GStreamer and finds the templates and encoders that the configuration asks for. This loads plugins from disk.
+async fn prepare(config: &Config) -> Result<(Plan, Equipment), ServerError> {
     let config = config.clone();
-    let plan = tokio::task::spawn_blocking(move || {
+    let prepared = tokio::task::spawn_blocking(move || {
         pipeline::start()?;
         let (library, problems) = Library::load(&config.templates.paths);
         for problem in problems {
             warn!("template left out: {problem}");
         }
-        Ok(Plan::new(&config, &library).map_err(|problems| config.invalid(problems))?)
+        let plan = Plan::new(&config, &library).map_err(|problems| config.invalid(problems))?;
+        let equipment = Equipment::new(&config.encoders).map_err(|problems| config.invalid(problems))?;
+        Ok((plan, equipment))
     });
     // The task is neither cancelled nor panics; if it does, that is worth a panic here too.
-    plan.await
+    prepared
+        .await
         .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }
 

@@ -16,6 +16,7 @@ use streammill::{
     pipeline::{
         self,
         conductor::conduct,
+        encoder::Equipment,
         job::State,
         library::Library,
         plan::Plan,
@@ -53,6 +54,7 @@ impl Mill {
             hls: hls::Settings::default(),
             workers: Some(Workers::new(PathBuf::from(env!("CARGO_BIN_EXE_streammill")))),
             limits: Limits::default(),
+            encoders: Equipment::new(&config.encoders).unwrap().bench,
         };
         let (roster, stop) = (Roster::default(), CancellationToken::new());
         let plan = Plan::new(&config, &library).unwrap();

@@ -23,6 +23,8 @@ const LIST_KEYS: &[&str] = &[
     "rtmp.proxy_protocol_from",
     "http.listen",
     "templates.paths",
+    "encoders.prefer",
+    "encoders.forbid",
 ];
 
 /// Loads the configuration. Without files the built-in application `live`, with HLS, is there.

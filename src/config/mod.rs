@@ -3,12 +3,14 @@
 //! [`schema`] says which keys there are, [`mod@load`] layers the sources and makes every mistake an error that names the
 //! file, the line and the nearest key there is.
 
+mod encoders;
 mod listen;
 mod load;
 mod schema;
 mod units;
 mod vhosts;
 
+pub use encoders::{CoreBudget, Encoders, SoftwareUse};
 pub use listen::{ListenAddress, LocalSocket};
 pub(crate) use load::nearest;
 pub use load::{ConfigError, Problem, load};

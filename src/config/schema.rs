@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{ListenAddress, LocalSocket, Seconds, Size};
+use super::{Encoders, ListenAddress, LocalSocket, Seconds, Size};
 use crate::hub::{KeyError, StreamKey};
 
 /// The whole configuration.
@@ -20,6 +20,8 @@ pub struct Config {
     pub tls: Tls,
     /// Where templates are found.
     pub templates: Templates,
+    /// Which encoders pipelines get.
+    pub encoders: Encoders,
     /// HLS packaging.
     pub hls: Hls,
     /// Processes that pipelines run in.

@@ -44,7 +44,10 @@ use crate::{
     config::Vhosts,
     hub::Hub,
     output,
-    pipeline::roster::{PipelineSnapshot, Roster},
+    pipeline::{
+        encoder::status::EncodersStatus,
+        roster::{PipelineSnapshot, Roster},
+    },
 };
 use audience::{Audience, Viewer};
 use connection::Slot;
@@ -64,6 +67,8 @@ pub struct Site {
     pub pipelines: Box<dyn Fn() -> Vec<PipelineSnapshot> + Send + Sync>,
     /// Where they can be changed.
     pub roster: Roster,
+    /// The encoders there are, as they stand.
+    pub encoders: Box<dyn Fn() -> EncodersStatus + Send + Sync>,
     /// What an application gives its viewers; `None` if there is no such application.
     pub apps: Box<Apps>,
     /// Which application a name means at the host that is asked.
@@ -112,6 +117,7 @@ impl Site {
             hls,
             pipelines: Box::new(Vec::new),
             roster: Roster::default(),
+            encoders: Box::new(EncodersStatus::default),
             apps: Box::new(|_| Some(App::default())),
             vhosts: Vhosts::default(),
             rtmp_port: None,
@@ -273,6 +279,7 @@ impl Request {
                 None => reply::failure(StatusCode::NOT_FOUND, live::NOT_LIVE),
             },
             Route::Pipelines(route) => pipelines::answer(site, route, self, body).await,
+            Route::Encoders => reply::json(&(site.encoders)()),
             Route::Stat => match stat::document(site) {
                 Ok(document) => reply::whole("text/xml", reply::FRESH, document),
                 Err(error) => reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &format!("no XML: {error}")),

@@ -57,6 +57,8 @@ pub(super) struct Pipeline {
     restarts: u32,
     /// What failed last.
     message: Option<String>,
+    /// What it goes on in spite of, such as an encoder that failed.
+    warning: Option<String>,
     /// Frames it was too slow for.
     dropped: u64,
     /// The file it writes, or wrote last.
@@ -321,6 +323,7 @@ impl Pipeline {
             since: status.started.map(|started| Rfc3339(started).to_string()),
             restarts: status.restarts,
             message: status.last_error.clone(),
+            warning: status.warning.clone(),
             dropped: status.dropped,
             file: status.file.as_ref().map(|file| file.display().to_string()),
             params: status

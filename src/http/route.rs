@@ -25,6 +25,8 @@ pub(super) enum Route {
     Stream(StreamKey),
     /// Below `/api/v1/pipelines` and `/api/v1/streams/APP/NAME/pipelines`.
     Pipelines(PipelineRoute),
+    /// `/api/v1/encoders`
+    Encoders,
     /// `/healthz`
     Health,
     /// `/readyz`
@@ -113,6 +115,7 @@ impl Route {
                 let route = PipelineRoute::parse(rest).ok_or(RouteError::Unknown)?;
                 Ok(Self::Pipelines(route))
             }
+            ["api", "v1", "encoders"] => Ok(Self::Encoders),
             ["api", ..] => Err(RouteError::Unknown),
             [app, name @ .., file] => Self::of_stream(app, name, file),
             _ => Err(RouteError::Unknown),

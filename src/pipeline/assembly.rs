@@ -9,12 +9,9 @@ use streammill_media::{MediaKind, Track, TrackId, TrackKey};
 
 use super::{
     decoder::{decoder, parser},
-    encoder::Encoder,
+    encoder::Chosen,
     template::{Launch, TrackChoice},
 };
-
-/// The encoders chosen for a template's roles.
-pub type Chosen = BTreeMap<String, &'static Encoder>;
 
 /// The tracks that a launch works on, of those a stream has.
 pub fn used<'a>(launch: &'a Launch, tracks: &'a [Track]) -> impl Iterator<Item = &'a Track> {
@@ -43,7 +40,8 @@ pub fn launch_text(
                 parser: parser(track.codec),
                 decoder: decoder(track.codec, &is_present),
             };
-            parts.push(with_elements(&numbered(text, key), chosen, &coding));
+            // Elements first: a copy's name is that of no role.
+            parts.push(numbered(&with_elements(text, chosen, &coding), key));
         }
         if parts.is_empty() {
             return None;
@@ -158,10 +156,10 @@ fn with_elements(text: &str, chosen: &Chosen, coding: &Coding) -> String {
 }
 
 /// The element for an `encoder name=ROLE`, from what stands behind the word `encoder`.
-fn encoder(rest: &str, chosen: &Chosen) -> Option<&'static str> {
+fn encoder<'a>(rest: &str, chosen: &'a Chosen) -> Option<&'a str> {
     let role = rest.trim_start().strip_prefix("name=")?;
     let role = role.split_whitespace().next()?;
-    Some(chosen.get(role)?.element)
+    Some(&chosen.get(role)?.element)
 }
 
 /// Replaces words. `replace` is given a word and the text behind it, and answers with another text for so many bytes. Quoted

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use streammill_media::{Format, MediaKind, MediaTime, Track, TrackId, TrackKey};
 
 use super::{
-    assembly::{Chosen, launch_text, numbered_name, outgoing, pads, used},
-    encoder::{Encoder, NoEncoder, Role, pictures},
+    assembly::{launch_text, numbered_name, outgoing, pads, used},
+    encoder::{Chosen, Demand, Encoder, Role},
     instance::BuildError,
     params::{Place, Unit, Value, Values},
     template::{Launch, Output, Template},
@@ -26,6 +26,8 @@ pub struct Recipe<'a> {
     pub template: &'a Template,
     /// Its parameters.
     pub values: &'a Values,
+    /// The encoders for its roles, as far as they are in use.
+    pub encoders: &'a Chosen,
     /// The tracks that will be fed; none for a source.
     pub tracks: &'a [Track],
     /// The file it writes.
@@ -47,8 +49,10 @@ pub struct Blueprint {
     pub output: Output,
     /// Where its running time zero lies on the stream's timeline, if that is known before the first frame is.
     pub origin: Option<MediaTime>,
-    /// The encoders that stand for the template's roles: the role, and the element.
-    pub encoders: Vec<(String, String)>,
+    /// The encoders that stand for the template's roles.
+    pub encoders: Vec<Coder>,
+    /// The rate of the pictures, where their configuration tells.
+    pub frame_rate: Option<(u32, u32)>,
     /// What of the machine it may have, in a worker.
     pub limits: Limits,
     /// How long nothing may move in it, in a worker.
@@ -62,6 +66,28 @@ pub struct Lane {
     pub track: Track,
     /// The pad of `in` that it is fed to.
     pub pad: TrackKey,
+}
+
+/// An encoder in its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Coder {
+    /// The role it plays.
+    pub role: String,
+    /// The names of the elements that do: one for each track.
+    pub elements: Vec<String>,
+    /// What is chosen.
+    pub encoder: Encoder,
+    /// What is asked of it.
+    pub demand: Demand,
+}
+
+/// What is changed while a pipeline runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Changes {
+    /// What is set on elements.
+    pub settings: Vec<Setting>,
+    /// Encoders that get another rate.
+    pub rates: Vec<Coder>,
 }
 
 /// A `millsink`, and what arrives there.
@@ -114,27 +140,24 @@ impl Blueprint {
         let Recipe {
             template,
             values,
+            encoders,
             tracks,
             file,
         } = recipe;
         let launch = template.launch(values);
-        let chosen = choose_encoders(template, &is_present)?;
-        let text = launch_text(launch, tracks, &chosen, &is_present).ok_or(BuildError::NothingToDo)?;
+        let text = launch_text(launch, tracks, encoders, &is_present).ok_or(BuildError::NothingToDo)?;
         let lanes = used(launch, tracks).cloned().zip(pads(launch, tracks));
         let lanes: Vec<_> = lanes.map(|(track, pad)| Lane { track, pad }).collect();
         let mut settings = Vec::new();
-        for (name, role) in &template.encoders {
-            for element in copies(name, &lanes) {
-                encoder_settings(
-                    &element,
-                    chosen[name.as_str()],
-                    role,
-                    values,
-                    frame_rate(tracks),
-                    &mut settings,
-                );
-            }
-        }
+        let coder = |(name, role): (&String, &Role)| {
+            Some(Coder {
+                role: name.clone(),
+                elements: copies(name, &lanes).collect(),
+                encoder: encoders.get(name)?.clone(),
+                demand: role.demand(values),
+            })
+        };
+        let coders = template.encoders.iter().filter_map(coder).collect();
         for (name, param) in &template.params {
             for target in &param.sets.0 {
                 let set = |(number, element)| Setting {
@@ -145,7 +168,8 @@ impl Blueprint {
                         true => Need::Must(Some(name.clone())),
                         false => Need::IfThere,
                     },
-                    fixed: false,
+                    // Encoders begin anew with pictures of another form, and not all of them can.
+                    fixed: matches!(target.place, Place::CapsField(_)),
                 };
                 settings.extend(copies(&target.element, &lanes).enumerate().map(set));
             }
@@ -168,10 +192,8 @@ impl Blueprint {
             outlets,
             output: template.output,
             origin: None,
-            encoders: chosen
-                .iter()
-                .map(|(role, encoder)| (role.clone(), encoder.element.to_owned()))
-                .collect(),
+            encoders: coders,
+            frame_rate: frame_rate(tracks),
             limits: Limits::default(),
             patience: PATIENCE,
         })
@@ -181,7 +203,7 @@ impl Blueprint {
 impl Blueprint {
     /// What has to be set on a pipeline that was built from this one, to make it one that was built from `other`; or why that
     /// takes a new pipeline.
-    pub fn changes(&self, other: &Self) -> Result<Vec<Setting>, String> {
+    pub fn changes(&self, other: &Self) -> Result<Changes, String> {
         if self.text != other.text || self.lanes != other.lanes || self.outlets != other.outlets {
             return Err("that takes other elements; start the pipeline anew".to_owned());
         }
@@ -196,8 +218,34 @@ impl Blueprint {
                 "'{}' takes that only when it starts; start the pipeline anew",
                 setting.element
             )),
-            None => Ok(changed),
+            None => Ok(Changes {
+                settings: changed,
+                rates: self.rates(other)?,
+            }),
         }
+    }
+
+    /// The encoders that get another rate. Nothing else of them can change while they run.
+    fn rates(&self, other: &Self) -> Result<Vec<Coder>, String> {
+        let mut rates = Vec::new();
+        for (here, there) in self.encoders.iter().zip(&other.encoders) {
+            if here == there {
+                continue;
+            }
+            let with_rate = Demand {
+                bitrate: there.demand.bitrate,
+                max_bitrate: there.demand.max_bitrate,
+                ..here.demand.clone()
+            };
+            if here.encoder != there.encoder || with_rate != there.demand {
+                return Err(format!(
+                    "encoder '{}' takes that only when it starts; start the pipeline anew",
+                    here.role
+                ));
+            }
+            rates.push(there.clone());
+        }
+        Ok(rates)
     }
 }
 
@@ -206,48 +254,12 @@ pub fn is_installed(element: &str) -> bool {
     gst::ElementFactory::find(element).is_some()
 }
 
-fn choose_encoders(template: &Template, is_present: impl Fn(&str) -> bool) -> Result<Chosen, NoEncoder> {
-    let choice = |(name, role): (&String, &Role)| Ok((name.clone(), Encoder::choose(role.codec, &is_present)?));
-    template.encoders.iter().map(choice).collect()
-}
-
 /// The names of an element and of its copies for further tracks.
 fn copies(name: &str, lanes: &[Lane]) -> impl Iterator<Item = String> {
     let further: BTreeSet<_> = lanes.iter().map(|lane| lane.pad.id).collect();
     let further = further.into_iter().filter(|id| *id != TrackId(0));
     let further: Vec<_> = further.map(|id| numbered_name(name, id)).collect();
     [name.to_owned()].into_iter().chain(further)
-}
-
-fn encoder_settings(
-    element: &str,
-    encoder: &Encoder,
-    role: &Role,
-    values: &Values,
-    frame_rate: Option<(u32, u32)>,
-    settings: &mut Vec<Setting>,
-) {
-    let mut set = |name: &str, to: To, fixed: bool| {
-        settings.push(Setting {
-            element: element.to_owned(),
-            place: Place::Property(name.to_owned()),
-            to: vec![to],
-            need: Need::IfThere,
-            fixed,
-        });
-    };
-    for (name, text) in encoder.settings(role.tune) {
-        set(name, To::Constant(text.to_owned()), true);
-    }
-    if let Some(bitrate) = role.bitrate(values) {
-        let (name, unit) = encoder.bitrate();
-        set(name, To::Value(bitrate, Some(unit)), false);
-    }
-    if let (Some(interval), Some(name)) = (role.keyframe_interval(values), encoder.gop()) {
-        // Encoders count pictures where a template says seconds, and take the number only before they start.
-        let pictures = Value::Int(pictures(interval, frame_rate).into());
-        set(name, To::Value(pictures, None), true);
-    }
 }
 
 /// The path of what is written. It is set as text, so it is never anything but a path.

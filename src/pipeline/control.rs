@@ -4,13 +4,13 @@ use gst::prelude::*;
 use gst_video::UpstreamForceKeyUnitEvent;
 use serde::{Deserialize, Serialize};
 
-use super::{blueprint::Setting, instance::apply_live, stages::of_class};
+use super::{blueprint::Changes, instance::apply_live, stages::of_class};
 
 /// A change, or a question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Control {
     /// Set these, at once. Nothing is set if one of them cannot be while it runs.
-    Set(Vec<Setting>),
+    Set(Changes),
     /// Begin a group of pictures with the next one.
     KeyFrame,
     /// Show the elements as they are now.
@@ -29,7 +29,7 @@ pub enum Answer {
 /// Does it.
 pub fn apply(pipeline: &gst::Pipeline, control: &Control) -> Result<Answer, String> {
     match control {
-        Control::Set(settings) => apply_live(pipeline.upcast_ref(), settings).map(|()| Answer::Done),
+        Control::Set(changes) => apply_live(pipeline.upcast_ref(), changes).map(|()| Answer::Done),
         Control::KeyFrame => ask_for_key_frames(pipeline).map(|()| Answer::Done),
         Control::Graph => {
             let graph = pipeline.debug_to_dot_data(gst::DebugGraphDetails::all());

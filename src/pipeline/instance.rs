@@ -14,9 +14,9 @@ use streammill_media::{MediaTime, Track, TrackKey};
 use tokio::time::timeout;
 
 use super::{
-    blueprint::{Blueprint, Need, Setting},
+    blueprint::{Blueprint, Changes, Need, Setting},
     control::{self, Answer, Control},
-    encoder::NoEncoder,
+    encoder::apply::{apply as apply_encoder, set_bitrate},
     packages,
     product::{Emit, Origin, outlet},
     set::{self, SetError},
@@ -99,6 +99,11 @@ impl Instance {
     /// What comes out goes to `emit`, with times on the timeline on which the running time begins at `origin`.
     pub fn build(blueprint: &Blueprint, origin: &Origin, emit: &Emit) -> Result<Self, BuildError> {
         let bin = parse(&blueprint.text)?;
+        for coder in &blueprint.encoders {
+            for element in coder.elements.iter().filter_map(|name| bin.by_name(name)) {
+                apply_encoder(&element, &coder.encoder, &coder.demand, blueprint.frame_rate)?;
+            }
+        }
         for setting in &blueprint.settings {
             apply(&bin, setting)?;
         }
@@ -292,10 +297,10 @@ fn apply(bin: &gst::Bin, setting: &Setting) -> Result<(), BuildError> {
     }
 }
 
-/// Changes settings of a pipeline that runs. All of them are checked before the first is changed.
-pub(super) fn apply_live(bin: &gst::Bin, settings: &[Setting]) -> Result<(), String> {
-    let mut found = Vec::with_capacity(settings.len());
-    for setting in settings {
+/// Changes a pipeline that runs. All settings are checked before the first is changed.
+pub(super) fn apply_live(bin: &gst::Bin, changes: &Changes) -> Result<(), String> {
+    let mut found = Vec::with_capacity(changes.settings.len());
+    for setting in &changes.settings {
         match bin.by_name(&setting.element) {
             Some(element) => {
                 set::can_change(&element, &setting.place)?;
@@ -307,6 +312,12 @@ pub(super) fn apply_live(bin: &gst::Bin, settings: &[Setting]) -> Result<(), Str
     }
     for (element, setting) in found {
         set::set_first(&element, &setting.place, &setting.to).map_err(|error| error.to_string())?;
+    }
+    for coder in &changes.rates {
+        let Some(bitrate) = coder.demand.bitrate else { continue };
+        for element in coder.elements.iter().filter_map(|name| bin.by_name(name)) {
+            set_bitrate(&element, &coder.encoder, &coder.demand, bitrate).map_err(|error| error.to_string())?;
+        }
     }
     Ok(())
 }
@@ -384,9 +395,6 @@ pub enum BuildError {
         /// What GStreamer says.
         text: String,
     },
-    /// No encoder for a role.
-    #[error(transparent)]
-    NoEncoder(#[from] NoEncoder),
     /// A value is not accepted by its element.
     #[error(transparent)]
     Set(#[from] SetError),

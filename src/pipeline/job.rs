@@ -69,6 +69,8 @@ pub struct Status {
     pub restarts: u32,
     /// What failed last.
     pub last_error: Option<String>,
+    /// What it goes on in spite of.
+    pub warning: Option<String>,
     /// When its current instance began.
     pub started: Option<SystemTime>,
     /// The file it writes, or wrote last.

@@ -12,6 +12,7 @@ use streammill_media::{MediaKind, Track};
 use super::{
     blueprint::{Blueprint, Recipe, is_installed},
     clip::Clip,
+    encoder::{Chosen, Map, NoEncoder, first_present},
     instance::{BuildError, Instance},
     params::{self, Kind, Values},
     product::Emit,
@@ -39,6 +40,7 @@ pub struct Entry {
     /// Its file; `None` for a shipped one.
     pub path: Option<PathBuf>,
     text: Arc<str>,
+    encoders: Map,
 }
 
 impl Library {
@@ -47,10 +49,11 @@ impl Library {
     pub fn load(directories: &[PathBuf]) -> (Self, Vec<Problem>) {
         let mut library = Self::default();
         let mut problems = Vec::new();
+        let map = Map::built_in();
         for name in Shipped::iter() {
             let Some(file) = Shipped::get(&name) else { continue };
             let text = String::from_utf8_lossy(&file.data);
-            problems.extend(library.add(&Path::new("pipelines").join(&*name), &text, None));
+            problems.extend(library.add(&Path::new("pipelines").join(&*name), &text, None, &map));
         }
         for directory in directories {
             match files_of(directory) {
@@ -58,7 +61,7 @@ impl Library {
                 Ok(files) => {
                     for path in files {
                         match std::fs::read_to_string(&path) {
-                            Ok(text) => problems.extend(library.add(&path, &text, Some(path.clone()))),
+                            Ok(text) => problems.extend(library.add(&path, &text, Some(path.clone()), &map)),
                             Err(error) => problems.push(problem(&path, format!("cannot read the file: {error}"))),
                         }
                     }
@@ -68,13 +71,25 @@ impl Library {
         (library, problems)
     }
 
-    fn add(&mut self, place: &Path, text: &str, path: Option<PathBuf>) -> Vec<Problem> {
+    /// The same with other encoders to check templates with than those that are built in.
+    pub fn with_encoders(mut self, map: &Map) -> Self {
+        for entry in self.templates.values_mut() {
+            entry.encoders = map.clone();
+        }
+        self
+    }
+
+    fn add(&mut self, place: &Path, text: &str, path: Option<PathBuf>, encoders: &Map) -> Vec<Problem> {
         match Template::parse(place, text) {
             Ok(template) => {
                 let template = Arc::new(template);
-                let text = text.into();
-                self.templates
-                    .insert(template.name.clone(), Entry { template, path, text });
+                let entry = Entry {
+                    template: template.clone(),
+                    path,
+                    text: text.into(),
+                    encoders: encoders.clone(),
+                };
+                self.templates.insert(template.name.clone(), entry);
                 Vec::new()
             }
             Err(problems) => problems,
@@ -119,13 +134,17 @@ impl Entry {
             Ok(clip) => clip,
             Err(error) => return Some(problem(&self.place(), format!("the trial clip: {error}"))),
         };
+        let encoders = match self.encoders() {
+            Ok(encoders) => encoders,
+            Err(error) => return Some(problem(&self.place(), error.to_string())),
+        };
         for values in self.template.trial_values() {
             for kinds in [
                 &[MediaKind::Video, MediaKind::Audio][..],
                 &[MediaKind::Video],
                 &[MediaKind::Audio],
             ] {
-                if let Err(error) = trial::run(&self.template, &values, &clip.only(kinds)).await {
+                if let Err(error) = trial::run(&self.template, &values, &encoders, &clip.only(kinds)).await {
                     let kinds: Vec<_> = kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
                     let mut problem = problem(&self.place(), format!("with {}: {error}", kinds.join(" and ")));
                     problem.place = Some((self.place(), self.line_of(&error)));
@@ -137,6 +156,10 @@ impl Entry {
             }
         }
         None
+    }
+
+    fn encoders(&self) -> Result<Chosen, NoEncoder> {
+        first_present(&self.template, &self.encoders, is_installed)
     }
 
     /// Where what is wrong stands: the line that names it, or else the first of the elements.
@@ -157,18 +180,20 @@ impl Entry {
     /// [`start`](super::start) has to have been called.
     pub fn installed(&self) -> Result<(), String> {
         let clip = Clip::canned().map_err(|error| error.to_string())?;
+        let encoders = self.encoders().map_err(|error| error.to_string())?;
         for values in self.template.trial_values() {
             let tracks: &[Track] = if self.template.is_source() { &[] } else { &clip.tracks };
             let recipe = Recipe {
                 template: &self.template,
                 values: &values,
+                encoders: &encoders,
                 tracks,
                 file: None,
             };
             let emit: Emit = Arc::new(|_| Ok(()));
             let blueprint = Blueprint::draw(&recipe, is_installed);
             let built = blueprint.and_then(|blueprint| Instance::build(&blueprint, &Arc::default(), &emit));
-            if let Err(error @ (BuildError::MissingElements { .. } | BuildError::NoEncoder(_))) = built {
+            if let Err(error @ BuildError::MissingElements { .. }) = built {
                 return Err(error.to_string());
             }
         }

@@ -35,6 +35,9 @@ struct Lanes {
 /// Most frames that are held back for a track that does not come.
 const MAX_HELD: usize = 250;
 
+/// Sound that goes before the first picture.
+const LEAD: MediaTime = MediaTime::from_millis(300);
+
 #[derive(Debug, Default)]
 struct Lane {
     track: Option<Track>,
@@ -51,6 +54,15 @@ impl Lanes {
             needs_key: track.kind == MediaKind::Video,
             ..Lane::default()
         })
+    }
+
+    /// All tracks are known, and the pictures have begun.
+    fn can_begin(&self) -> bool {
+        let has_begun = |key: &TrackKey| {
+            let lane = self.lanes.get(key);
+            lane.is_some_and(|lane| lane.track.is_some() && (key.kind != MediaKind::Video || lane.last.is_some()))
+        };
+        self.expected.iter().all(has_begun)
     }
 
     fn begin_track(&mut self, key: TrackKey, track: Track) {
@@ -94,8 +106,8 @@ impl Publisher {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes a frame, once it is known what it is part of.
-    pub fn take(&self, frame: Frame) {
+    /// Publishes a frame, once it is known what it is part of. True if nothing can be shown before a key frame comes.
+    pub fn take(&self, frame: Frame) -> bool {
         let mut lanes = self.lanes();
         let lane = lanes.lane(frame.track_key());
         let is_new = std::mem::take(&mut lane.is_new);
@@ -107,30 +119,36 @@ impl Publisher {
             self.announce(&mut lanes, dts);
         }
         if role == FrameRole::Config {
-            return;
+            return false;
         }
         let lane = lanes.lane(frame.track_key());
         // A restarted pipeline begins with a group of pictures that its forerunner had begun to encode.
         let is_late = lane.last.is_some_and(|last| frame.dts < last);
         lane.needs_key = frame.kind == MediaKind::Video && (is_late || (lane.needs_key && !frame.key));
         if is_late || lane.needs_key {
-            return;
+            return !is_late;
         }
         lane.last = Some(frame.dts);
         if lanes.has_begun {
             self.publication.push(frame);
-            return;
+            return false;
         }
         lanes.held.push(frame);
-        if lanes.held.len() >= MAX_HELD {
+        if lanes.held.len() >= MAX_HELD || lanes.can_begin() {
             self.begin(&mut lanes);
         }
+        false
     }
 
+    /// What was held is published, without the sound from before the first picture.
     fn begin(&self, lanes: &mut Lanes) {
         lanes.has_begun = true;
+        let pictures = lanes.held.iter().filter(|frame| frame.kind == MediaKind::Video);
+        let first = pictures.map(|frame| frame.dts).min();
         for frame in lanes.held.drain(..) {
-            self.publication.push(frame);
+            if first.is_none_or(|first| frame.dts + LEAD >= first) {
+                self.publication.push(frame);
+            }
         }
     }
 
@@ -155,6 +173,5 @@ impl Publisher {
             header_len: 0,
         });
         lanes.announced = tracks;
-        self.begin(lanes);
     }
 }

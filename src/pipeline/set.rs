@@ -15,7 +15,7 @@ pub fn set_first(element: &gst::Element, place: &Place, values: &[To]) -> Result
     let mut refused = "there is no value for it".to_owned();
     for value in values {
         let result = match (place, value) {
-            (Place::Property(name), To::Constant(text)) => set_constant(element, name, text),
+            (Place::Property(name), To::Constant(text)) => constant(element, name, text),
             (Place::Property(name), To::Value(value, unit)) => set_property(element, name, value, *unit),
             (Place::CapsField(field), To::Value(value, unit)) => set_caps_field(element, field, value, *unit),
             (Place::CapsField(field), To::Constant(text)) => {
@@ -37,12 +37,25 @@ pub fn set_first(element: &gst::Element, place: &Place, values: &[To]) -> Result
     })
 }
 
-/// Sets a property from one of our own constants.
-fn set_constant(element: &gst::Element, name: &str, text: &str) -> Result<(), String> {
+/// Sets a property from a constant of ours or the operator's, as GStreamer writes it.
+pub fn set_constant(element: &gst::Element, name: &str, text: &str) -> Result<(), SetError> {
+    constant(element, name, text).map_err(|reason| SetError::at(element, name, reason))
+}
+
+fn constant(element: &gst::Element, name: &str, text: &str) -> Result<(), String> {
     let pspec = writable(element, name)?;
-    let value = glib::Value::deserialize_with_pspec(text, &pspec).map_err(|_| format!("{text:?} is not accepted"))?;
+    // GStreamer reads numbers too, but clamps and wraps those that do not fit.
+    let number = text.parse().ok().and_then(|number| whole(number, &pspec));
+    let value = number.unwrap_or_else(|| {
+        glib::Value::deserialize_with_pspec(text, &pspec).map_err(|_| format!("{text:?} is not accepted"))
+    })?;
     element.set_property_from_value(name, &value);
     Ok(())
+}
+
+/// Sets a property from a value of a role.
+pub fn set_value(element: &gst::Element, name: &str, value: &Value, unit: Option<Unit>) -> Result<(), SetError> {
+    set_property(element, name, value, unit).map_err(|reason| SetError::at(element, name, reason))
 }
 
 /// Whether something can be changed while its element runs.
@@ -72,7 +85,8 @@ fn set_property(element: &gst::Element, name: &str, value: &Value, unit: Option<
     Ok(())
 }
 
-fn writable(element: &gst::Element, name: &str) -> Result<glib::ParamSpec, String> {
+/// The description of a property that can be set.
+pub(super) fn writable(element: &gst::Element, name: &str) -> Result<glib::ParamSpec, String> {
     let factory = element
         .factory()
         .map_or_else(String::new, |factory| factory.name().to_string());
@@ -196,6 +210,14 @@ impl SetError {
     /// The element and what of it was to be set.
     pub fn target(&self) -> &str {
         &self.target
+    }
+
+    /// About a property of an element.
+    pub(super) fn at(element: &gst::Element, name: &str, reason: String) -> Self {
+        Self {
+            target: format!("{}:{name}", element.name()),
+            reason,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! longer waits; what fails too often is left alone.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
@@ -21,6 +22,7 @@ use super::{
     blueprint::{Blueprint, Recipe, is_installed},
     bridge::{Bridge, Outcome},
     control::{Answer, Control},
+    encoder::{Chosen, EncoderBench, leases::Leases},
     instance::{BuildError, Failure, Instance, Report},
     job::{Command, Destination, Input, Job, Request, State, Status},
     params,
@@ -41,6 +43,8 @@ use crate::{
 
 /// How long a pipeline has to work off what it was fed.
 const DRAIN: Duration = Duration::from_secs(8);
+/// A pipeline that ran this long has given something.
+const FIRST_OUTPUT: Duration = Duration::from_secs(2);
 /// Room before the first frame of a source, for encoders that reorder.
 const HEADROOM: MediaTime = MediaTime::from_millis(250);
 /// How often it is written down how a pipeline is.
@@ -59,6 +63,8 @@ pub struct Services {
     pub workers: Option<Workers>,
     /// What of the machine a worker may have.
     pub limits: Limits,
+    /// Where encoders come from.
+    pub encoders: EncoderBench,
 }
 
 /// Runs a pipeline until its input ends, or it is told to stop.
@@ -77,6 +83,8 @@ pub async fn supervise(
         stop,
         taps: Taps::default(),
         blueprint: None,
+        leases: Leases::default(),
+        failed_here: BTreeSet::new(),
     };
     supervisor.run().await;
     supervisor.enter(State::Ended);
@@ -91,6 +99,10 @@ struct Supervisor {
     taps: Taps,
     /// What the pipeline that runs was built from.
     blueprint: Option<Blueprint>,
+    /// The encoders it uses.
+    leases: Leases,
+    /// Encoders that have failed in this pipeline.
+    failed_here: BTreeSet<String>,
 }
 
 impl Supervisor {
@@ -103,8 +115,15 @@ impl Supervisor {
                 None => self.run_source().await,
             };
             self.blueprint = None;
-            let Err(Failure { reason, .. }) = result else { return };
-            let wait = backoff.after(began.elapsed(), rand::random());
+            let Err(failure) = result else { return };
+            let fell_over = self.blame(&failure, began.elapsed());
+            self.leases = Leases::default();
+            let reason = failure.reason;
+            let wait = match fell_over {
+                // Another encoder goes on at once.
+                true => Some(Duration::ZERO),
+                false => backoff.after(began.elapsed(), rand::random()),
+            };
             self.status.send_modify(|status| {
                 status.restarts += 1;
                 status.last_error = Some(reason.clone());
@@ -126,6 +145,46 @@ impl Supervisor {
                 return;
             }
         }
+    }
+
+    /// Finds out whether an encoder is to blame for a failure, and if so has the next one take its place. True if there may
+    /// be one.
+    fn blame(&mut self, failure: &Failure, ran: Duration) -> bool {
+        let Some(role) = self.leases.blamed(&failure.elements) else {
+            return false;
+        };
+        let had_output = ran >= FIRST_OUTPUT;
+        let now = Clock::now().into_std();
+        let Some(element) = self.leases.failed(&role, &failure.reason, had_output, now) else {
+            return false;
+        };
+        let warning = format!("encoder {element} has failed: {}", failure.reason);
+        self.status.send_modify(|status| status.warning = Some(warning));
+        self.failed_here.insert(element)
+    }
+
+    /// Takes the encoders for an instance. They are held until it is over.
+    async fn lease(&mut self, tracks: &[Track]) -> Result<Chosen, String> {
+        let (template, bench) = (self.job.template.clone(), self.services.encoders.clone());
+        self.leases = Leases::default();
+        self.stop.run_until_cancelled(Leases::settled(&bench, &template)).await;
+        let now = Clock::now().into_std();
+        let values = &self.job.values;
+        let leases = match Leases::acquire(&bench, &template, values, tracks, &self.failed_here, now) {
+            Err(_) if !self.failed_here.is_empty() => {
+                // When every other one is taken, one that failed may have recovered.
+                self.failed_here.clear();
+                Leases::acquire(&bench, &template, values, tracks, &self.failed_here, now)
+            }
+            leases => leases,
+        };
+        self.leases = leases.map_err(|refused| refused.to_string())?;
+        for (role, lease) in self.leases.iter() {
+            for passed in lease.passed_over() {
+                info!(role, element = passed.element, why = %passed.why, "encoder passed over");
+            }
+        }
+        Ok(self.leases.chosen())
     }
 
     /// Does nothing for a while, or until it is told to stop, and says so to whoever asks.
@@ -233,9 +292,18 @@ impl Supervisor {
     /// Notes how the pipeline is, and does what is asked of it, for as long as it runs.
     async fn attend(&mut self, remote: &Remote) -> std::convert::Infallible {
         let mut note = interval(NOTE);
+        let (taps, mut asked) = (self.taps.clone(), None::<Clock>);
         loop {
             tokio::select! {
                 _ = note.tick() => {}
+                () = taps.starved() => {
+                    if asked.is_none_or(|asked| asked.elapsed() >= NOTE) {
+                        asked = Some(Clock::now());
+                        // Where there is no encoder, the source's next key frame has to do.
+                        let _ = remote.control(Control::KeyFrame).await;
+                    }
+                    continue;
+                }
                 Some(command) = self.commands.recv() => {
                     let answer = self.obey(command.request, remote).await;
                     // Whoever asked may have given up.
@@ -265,7 +333,9 @@ impl Supervisor {
                     return Err("the pipeline is not running".to_owned());
                 };
                 let tracks: Vec<_> = blueprint.lanes.iter().map(|lane| lane.track.clone()).collect();
-                let other = self.draw(&values, &tracks, None).map_err(|error| error.to_string())?;
+                let other = self
+                    .draw(&values, &self.leases.chosen(), &tracks, None)
+                    .map_err(|error| error.to_string())?;
                 let settings = blueprint.changes(&other)?;
                 let answer = remote.control(Control::Set(settings)).await?;
                 self.job.values = values;
@@ -291,12 +361,14 @@ impl Supervisor {
     fn draw(
         &self,
         values: &params::Values,
+        encoders: &Chosen,
         tracks: &[Track],
         file: Option<&std::path::Path>,
     ) -> Result<Blueprint, BuildError> {
         let recipe = Recipe {
             template: &self.job.template,
             values,
+            encoders,
             tracks,
             file,
         };
@@ -306,9 +378,10 @@ impl Supervisor {
     /// Makes a pipeline for these tracks and starts it.
     async fn build(&mut self, tracks: &[Track]) -> Result<Running, Unbuilt> {
         let started = SystemTime::now();
+        let encoders = self.lease(tracks).await?;
         let file = self.file(started).map(NewFile::create).transpose()?;
         let mut blueprint = self
-            .draw(&self.job.values, tracks, file.as_deref())
+            .draw(&self.job.values, &encoders, tracks, file.as_deref())
             .map_err(|error| match error {
                 BuildError::NothingToDo => Unbuilt::NothingToDo,
                 error => Unbuilt::from(error.to_string()),
@@ -342,7 +415,10 @@ impl Supervisor {
             status.started = Some(started);
             status.file = file.or(status.file.take());
             status.values.clone_from(&self.job.values);
-            status.encoders.clone_from(&blueprint.encoders);
+            let coders = blueprint.encoders.iter();
+            status.encoders = coders
+                .map(|coder| (coder.role.clone(), coder.encoder.element.clone()))
+                .collect();
             status.publishes = publishes;
         });
         self.blueprint = Some(blueprint);

@@ -7,6 +7,8 @@ use std::{
 
 use streammill_media::{Frame, FrameRole, MediaTime, Track, TrackKey};
 
+use tokio::sync::Notify;
+
 use super::{
     product::{Emit, Product, What},
     publisher::Publisher,
@@ -17,6 +19,7 @@ use crate::hub::StreamKey;
 #[derive(Clone, Debug, Default)]
 pub struct Taps {
     outputs: Arc<Mutex<BTreeMap<String, Tap>>>,
+    starved: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -91,16 +94,22 @@ impl Taps {
         }
         drop(outputs);
         // An instance that does not stop must not keep the publications.
-        let outputs = Arc::downgrade(&self.outputs);
+        let (outputs, starved) = (Arc::downgrade(&self.outputs), self.starved.clone());
         Arc::new(move |product| {
             let outputs = outputs.upgrade().ok_or("the publication has ended")?;
             let (output, _) = exits.get(product.output).ok_or("there is no such output")?;
             let mut outputs = outputs.lock().unwrap_or_else(PoisonError::into_inner);
-            match outputs.get_mut(output) {
-                Some(tap) => tap.take(product),
-                None => Err("the publication has ended".to_owned()),
+            let tap = outputs.get_mut(output).ok_or("the publication has ended")?;
+            if tap.take(product)? {
+                starved.notify_one();
             }
+            Ok(())
         })
+    }
+
+    /// Waits until a stream shows nothing for want of a key frame.
+    pub async fn starved(&self) {
+        self.starved.notified().await;
     }
 
     /// The lock is held for the handing on of one frame; a poisoned one is still whole.
@@ -110,7 +119,9 @@ impl Taps {
 }
 
 impl Tap {
-    fn take(&mut self, product: Product) -> Result<(), String> {
+    /// True if a stream shows nothing for want of a key frame.
+    fn take(&mut self, product: Product) -> Result<bool, String> {
+        let mut is_starved = false;
         match product.what {
             What::Track(track) => {
                 for publisher in self.publishers.values() {
@@ -125,12 +136,12 @@ impl Tap {
                     *config = Some(frame.clone());
                 }
                 for publisher in self.publishers.values() {
-                    publisher.take(frame.clone());
+                    is_starved |= publisher.take(frame.clone());
                 }
             }
             What::End => {}
             What::Header(_) | What::Chunk(_) => return Err("a stream takes no segments".to_owned()),
         }
-        Ok(())
+        Ok(is_starved)
     }
 }

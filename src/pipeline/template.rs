@@ -189,14 +189,18 @@ impl Template {
         }
         for (name, role) in &self.encoders {
             for (key, used, kind) in role.params() {
-                let key = format!("encoders.{name}.{key}");
+                let place = format!("encoders.{name}.{key}");
                 match self.params.get(used) {
-                    Some(param) if param.kind == kind => {}
+                    Some(param) if param.kind == kind => {
+                        let values = param.values.iter().map(|value| Value::Choice(value.clone()));
+                        let wrong = values.filter_map(|value| role.check(key, &value).err());
+                        found.extend(wrong.map(|reason| (place.clone(), format!("parameter '{used}': {reason}"))));
+                    }
                     Some(_) => found.push((
-                        key,
+                        place,
                         format!("parameter '{used}' is not of type {kind:?}").to_lowercase(),
                     )),
-                    None => found.push((key, self.no_such_param(used))),
+                    None => found.push((place, self.no_such_param(used))),
                 }
             }
             found.extend(
@@ -372,6 +376,11 @@ audio = "in.audio ! out.audio"
                 "param = \"video_bitrate\"",
                 "param = \"video_bitrat\"",
                 "t/mine.toml:11: encoders.v.bitrate: there is no parameter 'video_bitrat'; did you mean 'video_bitrate'?",
+            ),
+            (
+                "keyframe_interval = \"2s\"",
+                "tune = \"fast\"",
+                "t/mine.toml:12: encoders.v.tune: \"fast\" is not one of low-latency, quality",
             ),
             (
                 "encoder name=v",

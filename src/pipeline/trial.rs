@@ -16,6 +16,7 @@ use super::{
     assembly::pads,
     blueprint::{Blueprint, Recipe, is_installed},
     clip::Clip,
+    encoder::Chosen,
     instance::{BuildError, Failure, Instance, Report},
     params::Values,
     product::{Emit, What},
@@ -35,7 +36,12 @@ pub struct Findings {
 }
 
 /// Runs a template with a clip. `Ok(None)` if it has nothing to do with the clip's tracks.
-pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Option<Findings>, TrialError> {
+pub async fn run(
+    template: &Template,
+    values: &Values,
+    encoders: &Chosen,
+    clip: &Clip,
+) -> Result<Option<Findings>, TrialError> {
     let arrived = Arc::new(Mutex::new(BTreeSet::new()));
     let dir = tempdir().map_err(|error| format!("no place for a trial recording: {error}"))?;
     let file = dir.0.join("trial");
@@ -43,6 +49,7 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
     let recipe = Recipe {
         template,
         values,
+        encoders,
         tracks,
         file: Some(&file),
     };

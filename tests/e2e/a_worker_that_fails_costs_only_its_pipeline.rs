@@ -53,7 +53,7 @@ fn costs_only_its_pipeline(fault: &str, reason: &str) {
 
     for stream in ["live/x", "small/x"] {
         let seen = probe(&server.rtmp(stream), 3).expect("it plays");
-        seen.assert_rises_for(2.0);
+        seen.assert_rises_for(1.5);
     }
     let after = pipeline(&server, "transcode").expect("it is listed");
     assert_eq!(after["restarts"], 0, "the sound pipeline failed, too: {after}");

@@ -164,8 +164,8 @@ fn with_errors_that_say_what_is_wrong() {
             Method::PATCH,
             "pipelines/ID",
             json!({ "params": { "height": 240 } }),
-            200,
-            "",
+            409,
+            "only when it starts",
         ),
         (
             Method::PATCH,

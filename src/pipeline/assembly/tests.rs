@@ -3,15 +3,14 @@
 use bytes::Bytes;
 use streammill_media::Codec;
 
-use super::{super::encoder::EncoderCodec, *};
+use super::{super::encoder::Map, *};
 
 fn launch(text: &str) -> Launch {
     toml::from_str(text).unwrap()
 }
 
 fn chosen() -> Chosen {
-    let encoder = Encoder::choose(EncoderCodec::H264, |element| element == "openh264enc").unwrap();
-    Chosen::from([("v".to_owned(), encoder)])
+    Chosen::from([("v".to_owned(), Map::built_in().find("openh264enc").unwrap())])
 }
 
 fn video(id: u8) -> Track {

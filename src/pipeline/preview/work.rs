@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::super::{
+    encoder::Equipment,
     job::{Command, Destination, Input, Job, State, Status},
     params,
     supervisor::{Services, supervise},
@@ -13,6 +14,7 @@ use super::super::{
     worker::Limits,
 };
 use crate::{
+    config::Encoders,
     hub::{Hub, PublicationId, StreamKey},
     output::hls,
 };
@@ -73,6 +75,9 @@ impl Work {
             // Whoever looks on wants to see a crash.
             workers: None,
             limits: Limits::default(),
+            encoders: Equipment::new(&Encoders::default())
+                .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?
+                .bench,
         };
         let (status, shown) = watch::channel(Status::default());
         let (commands, received) = mpsc::channel(1);

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::pipeline::{
     StartError,
+    blueprint::Blueprint,
     instance::{Instance, Report},
     product::{Emit, Origin},
 };
@@ -72,12 +73,13 @@ async fn work(socket: std::os::unix::net::UnixStream) -> Result<(), WorkerError>
 
 /// Builds, feeds and drains one instance.
 async fn serve(orders: &mut Reader<OwnedReadHalf>, outbox: &Outbox) -> Result<(), WorkerError> {
-    let Some((order, _)) = orders.next::<Order>().await? else {
+    let Some((order, drawn)) = orders.next::<Order>().await? else {
         return Ok(());
     };
-    let Order::Build(blueprint) = order else {
+    if order != Order::Build {
         return Err(WorkerError::Order);
-    };
+    }
+    let blueprint: Blueprint = serde_json::from_slice(&drawn).map_err(WorkerError::Json)?;
     limits::apply(&blueprint.limits);
     let origin: Origin = Arc::new(OnceLock::new());
     if let Some(known) = blueprint.origin {
@@ -140,7 +142,7 @@ async fn feed(
             }
         };
         match order {
-            Order::Build(_) => return Err(WorkerError::Order),
+            Order::Build => return Err(WorkerError::Order),
             Order::Origin(known) => {
                 origin.get_or_init(|| known);
             }
@@ -150,7 +152,8 @@ async fn feed(
                 let _ = instance.push(track, media, key, dts, pts);
             }
             Order::Finish => return Ok(true),
-            Order::Control(number, control) => {
+            Order::Control(number) => {
+                let control = serde_json::from_slice(&media).map_err(WorkerError::Json)?;
                 let answer = instance.handle().control(&control);
                 say(outbox, Word::Answer(number, answer)).await;
             }
@@ -203,6 +206,9 @@ pub enum WorkerError {
     /// The server's messages.
     #[error(transparent)]
     Wire(#[from] WireError),
+    /// A blueprint or a control.
+    #[error("JSON that cannot be read: {0}")]
+    Json(#[source] serde_json::Error),
     /// Orders in a sequence that no server gives them in.
     #[error("an order that does not fit: workers are started by the server, not by hand")]
     Order,

@@ -239,8 +239,13 @@ async fn hear(
     built: &mut Option<oneshot::Sender<Result<(), String>>>,
     has_ended: &mut bool,
 ) -> Result<(), String> {
-    let unreadable = |error: WireError| error.to_string();
-    while let Some((word, media)) = socket.next::<Word>().await.map_err(unreadable)? {
+    loop {
+        let (word, media) = match socket.next::<Word>().await {
+            Ok(Some(message)) => message,
+            // A process that dies with orders unread resets its socket.
+            Ok(None) | Err(WireError::Socket(_)) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
         let (mut pulse, mut made) = (None, false);
         match word {
             Word::Ready => {}
@@ -268,7 +273,6 @@ async fn hear(
         }
         shared.heard(pulse, made);
     }
-    Ok(())
 }
 
 /// Comes back when something is wrong with the process, and says what.

@@ -132,7 +132,8 @@ impl Workers {
             shared,
             _stop: stop,
         };
-        worker.order(Order::Build(Box::new(blueprint)), NO_MEDIA)?;
+        let drawn = serde_json::to_vec(&blueprint).map_err(|error| error.to_string())?;
+        worker.order(Order::Build, drawn.into())?;
         self.tasks.spawn(keep(process, kept).in_current_span());
         let built = timeout(START, answer).await;
         // The next one is got ready when this one has what it needs of the machine.
@@ -294,7 +295,8 @@ impl WorkerRemote {
     /// Changes something, or answers something, while it runs.
     pub async fn control(&self, control: Control) -> Result<Answer, String> {
         let (number, answer) = self.shared.ask();
-        let order = (Order::Control(number, control), NO_MEDIA);
+        let text = serde_json::to_vec(&control).map_err(|error| error.to_string())?;
+        let order = (Order::Control(number), text.into());
         match timeout(CHANGE, self.orders.send(order)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err("its worker has ended".to_owned()),

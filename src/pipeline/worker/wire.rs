@@ -12,8 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::{
     output::hls::Chunk,
     pipeline::{
-        blueprint::Blueprint,
-        control::{Answer, Control},
+        control::Answer,
         instance::Report,
         product::{Product, What},
         vitals::Pulse,
@@ -23,8 +22,8 @@ use crate::{
 /// What the server tells a worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Order {
-    /// Build this and start it.
-    Build(Box<Blueprint>),
+    /// Build what the media says, a blueprint as JSON, and start it.
+    Build,
     /// Running time zero lies here on the stream's timeline. Comes before the first frame.
     Origin(MediaTime),
     /// What follows of this track is configured so.
@@ -42,8 +41,8 @@ pub enum Order {
     },
     /// Nothing more follows: bring what is inside to its end.
     Finish,
-    /// Change something while it runs.
-    Control(u32, Control),
+    /// Change something while it runs: what the media says, a control as JSON. The answer will have this number.
+    Control(u32),
 }
 
 /// What a worker tells the server.

@@ -1,6 +1,7 @@
 //! The server under test, and a plain HTTP client for it.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
@@ -9,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Process, poll_until, seconds};
+use super::{Process, fake_hardware, poll_until, seconds};
 
 /// A running `streammill serve` with a folder of its own.
 pub(crate) struct Server {
@@ -27,6 +28,15 @@ impl Server {
 
     /// The same, listening for RTMP at `addresses`.
     pub(crate) fn listening(addresses: &[&str], config: &str) -> Self {
+        Self::run(addresses, config, &[])
+    }
+
+    /// Starts on a machine that has encoders which fail on command.
+    pub(crate) fn with_fake_hardware(config: &str) -> Self {
+        Self::run(&["127.0.0.1:0"], config, &fake_hardware::environment())
+    }
+
+    fn run(addresses: &[&str], config: &str, environment: &[(&str, OsString)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");
         // Keys with dots, so that `config` can add others of the same tables on its first lines.
@@ -37,6 +47,7 @@ impl Server {
 
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start("streammill", command);
         let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
             let log = process.log();

@@ -16,6 +16,7 @@ use streammill::{
     pipeline::{
         self,
         conductor::{Roster, conduct},
+        encoder::Equipment,
         library::Library,
         plan::Plan,
         supervisor::{Services, State},
@@ -48,6 +49,7 @@ impl Mill {
             hub: Hub::new(Limits::default()),
             segments: hls::Store::new(64 << 20),
             hls: hls::Settings::default(),
+            encoders: Equipment::new(&config.encoders).unwrap().bench,
         };
         let (roster, stop) = (Roster::default(), CancellationToken::new());
         let plan = Plan::new(&config, &library).unwrap();

@@ -244,3 +244,12 @@ fn every_place_and_alternative_is_one_of_some_version() {
         }
     }
 }
+
+#[test]
+fn the_documentation_names_every_element() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/encoders.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    for encoder in Map::built_in().iter() {
+        assert!(text.contains(&format!("`{}`", encoder.element)), "{}", encoder.element);
+    }
+}

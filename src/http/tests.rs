@@ -207,6 +207,7 @@ async fn pages_of_other_sites_may_read_every_answer_good_or_bad() {
         (Method::GET, "/api/v1/streams/live/x", 404),
         (Method::GET, "/api/v1/streams", 200),
         (Method::GET, "/api/v1/pipelines", 200),
+        (Method::GET, "/api/v1/encoders", 200),
         (Method::GET, "/healthz", 200),
         (Method::GET, "/readyz", 200),
         (Method::GET, "/stat", 200),
@@ -280,6 +281,28 @@ async fn viewers_are_answered_before_anyone_publishes_and_played_to_when_someone
 
     let unknown = server.get("/unknown/x.flv").await.text().await.unwrap();
     assert_eq!(unknown, "there is no application 'unknown' on this server\n");
+}
+
+#[tokio::test]
+async fn the_json_tells_which_encoders_there_are() {
+    let server = Running::with(|site| Site {
+        encoders: Box::new(|| EncodersStatus {
+            software_sessions: 3,
+            software_cores_allowed: 1.5,
+            ..EncodersStatus::default()
+        }),
+        ..site
+    })
+    .await;
+    let response = server.get("/api/v1/encoders").await;
+    assert_eq!(header(&response, "content-type"), "application/json");
+    let all: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(
+        (&all["software_sessions"], &all["software_cores_allowed"]),
+        (&3.into(), &1.5.into())
+    );
+    assert_eq!(all["software_sessions_allowed"], serde_json::Value::Null);
+    assert_eq!(all["encoders"], serde_json::json!([]));
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod bad_input_costs_only_its_sender;
 mod browser_plays_the_page;
 mod codec_change_in_mid_stream_works;
 mod config_errors_say_where;
+mod encoders_are_probed_chosen_and_counted;
 mod enhanced_codecs_stay_intact;
 mod every_shipped_file_is_valid;
 mod ffmpeg_publish_is_read_back_over_rtmp_flv_and_hls;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::role::EncoderCodec;
+use super::{super::packages, role::EncoderCodec};
 
 /// No encoder is to be had.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -84,7 +84,8 @@ impl Refused {
         let codec = self.codec.as_str();
         if self.passed_over.is_empty() {
             let would_do = self.would_do.join(", ");
-            return format!("no {codec} encoder is installed; one of {would_do} is needed");
+            let hint = packages::hint(self.would_do.iter().map(String::as_str));
+            return format!("no {codec} encoder is installed; one of {would_do} is needed{hint}");
         }
         let reasons: Vec<_> = self
             .passed_over

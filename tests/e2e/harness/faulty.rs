@@ -33,9 +33,9 @@ pub(crate) fn faulty_server(config: &str) -> Server {
     Server::with_environment(
         &config,
         &[
-            ("GST_PLUGIN_PATH", plugin_folder(shared)),
+            ("GST_PLUGIN_PATH", plugin_folder(shared).into()),
             // One registry for all tests: looking through all plugins anew takes seconds.
-            ("GST_REGISTRY", shared.join("faulty-registry.bin")),
+            ("GST_REGISTRY", shared.join("faulty-registry.bin").into()),
         ],
     )
 }

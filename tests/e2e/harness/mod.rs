@@ -7,6 +7,7 @@
 mod authority;
 mod browser;
 pub(crate) mod current_ffmpeg;
+pub(crate) mod fake_hardware;
 mod faulty;
 mod gst_launch;
 mod probe;

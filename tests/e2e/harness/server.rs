@@ -1,6 +1,7 @@
 //! The server under test, and a plain HTTP client for it.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
@@ -9,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Process, poll_until, seconds};
+use super::{Process, fake_hardware, poll_until, seconds};
 
 /// A running `streammill serve` with a folder of its own.
 pub(crate) struct Server {
@@ -28,7 +29,7 @@ impl Server {
     }
 
     /// The same with more in its environment.
-    pub(crate) fn with_environment(config: &str, environment: &[(&str, PathBuf)]) -> Self {
+    pub(crate) fn with_environment(config: &str, environment: &[(&str, OsString)]) -> Self {
         Self::spawn(&["127.0.0.1:0"], config, environment)
     }
 
@@ -39,10 +40,15 @@ impl Server {
 
     /// The same as [`start`](Self::start), of a user whose local socket is in `runtime_dir`.
     pub(crate) fn of_user_with(runtime_dir: &Path, config: &str) -> Self {
-        Self::with_environment(config, &[("XDG_RUNTIME_DIR", runtime_dir.to_owned())])
+        Self::with_environment(config, &[("XDG_RUNTIME_DIR", runtime_dir.as_os_str().to_owned())])
     }
 
-    fn spawn(addresses: &[&str], config: &str, environment: &[(&str, PathBuf)]) -> Self {
+    /// Starts on a machine that has encoders which fail on command.
+    pub(crate) fn with_fake_hardware(config: &str) -> Self {
+        Self::spawn(&["127.0.0.1:0"], config, &fake_hardware::environment())
+    }
+
+    fn spawn(addresses: &[&str], config: &str, environment: &[(&str, OsString)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let own = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");

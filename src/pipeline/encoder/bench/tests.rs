@@ -70,7 +70,8 @@ fn without_any_encoder_the_refusal_names_what_would_do() {
         .unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "no opus encoder is installed; one of opusenc, avenc_opus is needed"
+        "no opus encoder is installed; one of opusenc, avenc_opus is needed; on Debian and Ubuntu: apt install \
+         gstreamer1.0-plugins-base"
     );
 }
 

@@ -7,6 +7,7 @@
 
 pub mod apply;
 pub mod bench;
+pub mod codec;
 pub mod leases;
 pub mod map;
 pub mod policy;
@@ -24,9 +25,10 @@ pub mod workload;
 use std::collections::BTreeMap;
 
 pub use bench::EncoderBench;
+pub use codec::EncoderCodec;
 pub use map::{Class, Encoder, Map};
 pub use policy::Policy;
-pub use role::{Asked, Demand, EncoderCodec, RateControl, Role, Tune};
+pub use role::{Asked, Demand, RateControl, Role, Tune};
 
 use super::template::Template;
 use crate::config::{Encoders, Problem};
@@ -52,7 +54,7 @@ impl Equipment {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let policy = Policy::new(config, &map, cores)?;
         let installed = survey::installed(&map);
-        let is_wanted = |encoder: &&Encoder| policy.forbids(encoder, None).is_none();
+        let is_wanted = |encoder: &&Encoder| policy.forbidden(encoder, None).is_none();
         Ok(Self {
             to_probe: installed.iter().filter(is_wanted).cloned().collect(),
             bench: EncoderBench::new(policy, installed, map.iter().cloned()),

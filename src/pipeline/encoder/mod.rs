@@ -1,7 +1,7 @@
 //! Encoders: what a template asks for, which element does it, and how many may at a time.
 //!
 //! A template asks for a [`role`]; the [`map`] says what each element calls its parts, [`apply`] sets them. Which element
-//! plays a role is for the [`bench`] to say: it knows from [`survey`] what is installed, from [`probe`] what works, from
+//! plays a role is for the [`mod@bench`] to say: it knows from [`survey`] what is installed, from [`probe`] what works, from
 //! the operator's [`policy`] what is wanted, and counts what is in use. The bench and the policy are plain values and know
 //! no element, so that what happens when a driver fails can be tested without one.
 

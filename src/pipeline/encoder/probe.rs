@@ -1,6 +1,6 @@
 //! Probes: which encoders work, found out by using them, each in a process of its own.
 //!
-//! The process is this program again, with a command that users do not see. It takes a [`sample`](super::sample), says in a
+//! The process is this program again, with a command that users do not see. It takes a [`sample`], says in a
 //! line what came of it, and is killed if it does not in time. One runs at a time: two that open a device at once would
 //! find out about each other.
 

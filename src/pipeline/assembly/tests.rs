@@ -110,3 +110,14 @@ fn only_the_word_that_stands_for_an_encoder_is_replaced() {
     }
     assert_eq!(with("a !encoder  name=v b=1"), "a !openh264enc  name=v b=1");
 }
+
+#[test]
+fn the_copies_of_a_fragment_have_encoders_too() {
+    let all = launch("tracks = 'all'\nvideo = 'in.video ! encoder name=v ! out.video'");
+    let text = text(&all, &[video(0), video(1)]).unwrap();
+    assert!(text.contains("in.video ! openh264enc name=v ! out.video"), "{text}");
+    assert!(
+        text.contains("in.video_1 ! openh264enc name=v_1 ! out.video_1"),
+        "{text}"
+    );
+}

@@ -12,10 +12,10 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
+    codec::EncoderCodec,
     map::Encoder,
     policy::{Policy, device_name},
     refusal::{PassedOver, Refused, Why},
-    role::EncoderCodec,
     seats::{Seat, State},
     standing::{Health, Snapshot},
     workload::Need,
@@ -132,7 +132,7 @@ impl EncoderBench {
     }
 
     /// Waits until all hardware for a codec that is going to be probed has been. What pipelines get in the first seconds they
-    /// keep, and that should not be software because a probe was still running.
+    /// keep, and that should not be software because a probe was still running. Hardware is not taken before.
     pub async fn settled(&self, codec: EncoderCodec) {
         loop {
             let mut probed = std::pin::pin!(self.inner.probed.notified());

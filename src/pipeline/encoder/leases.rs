@@ -2,10 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use streammill_media::Track;
+use tokio::time::timeout;
 
 use super::{
     super::{params::Values, template::Template},
@@ -14,6 +15,9 @@ use super::{
     refusal::Refused,
     workload::needs,
 };
+
+/// How long a pipeline waits for probes. One that works takes a fraction of it.
+const BEARABLE: Duration = Duration::from_secs(5);
 
 /// The encoders of a pipeline, by role. Dropping them gives them back.
 #[derive(Debug, Default)]
@@ -40,11 +44,15 @@ impl Leases {
         Ok(Self { leases })
     }
 
-    /// Waits until the hardware that could do it has been probed.
+    /// Waits until the hardware that could do it has been probed, but no longer than is bearable.
     pub async fn settled(bench: &EncoderBench, template: &Template) {
-        for role in template.encoders.values() {
-            bench.settled(role.codec).await;
-        }
+        let all = async {
+            for role in template.encoders.values() {
+                bench.settled(role.codec).await;
+            }
+        };
+        // What is not known by then is passed over.
+        let _ = timeout(BEARABLE, all).await;
     }
 
     /// The encoders, for [`Recipe`](super::super::blueprint::Recipe).
@@ -90,5 +98,109 @@ impl Leases {
         let element = lease.encoder().element.clone();
         lease.failed(reason, had_output, now);
         Some(element)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::path::Path;
+
+    use super::{
+        super::{
+            super::clip::Clip,
+            map::Map,
+            policy::Policy,
+            standing::{Health, Snapshot},
+        },
+        *,
+    };
+
+    const TEMPLATE: &str = "summary = 's'\noutput = 'stream'\n[encoders.v]\ncodec = 'h264'\n[encoders.a]\ncodec = 'aac'\n\
+                            [launch]\ntracks = 'all'\nvideo = 'in.video ! encoder name=v ! out.video'\n\
+                            audio = 'in.audio ! encoder name=a ! out.audio'";
+
+    fn bench(installed: &[&str]) -> EncoderBench {
+        let map = Map::built_in();
+        let installed = installed.iter().map(|name| map.find(name).unwrap()).collect();
+        EncoderBench::new(Policy::default(), installed, map.iter().cloned())
+    }
+
+    fn acquire(bench: &EncoderBench, tracks: &[Track]) -> Result<Leases, Refused> {
+        let template = Template::parse(Path::new("t.toml"), TEMPLATE).unwrap();
+        Leases::acquire(
+            bench,
+            &template,
+            &Values::new(),
+            tracks,
+            &BTreeSet::new(),
+            Instant::now(),
+        )
+    }
+
+    fn sessions(snapshot: &Snapshot) -> Vec<u32> {
+        snapshot.encoders.iter().map(|one| one.sessions).collect()
+    }
+
+    #[test]
+    fn a_pipeline_gets_all_its_encoders_or_none() {
+        let clip = Clip::canned().unwrap();
+        let bench = bench(&["nvh264enc", "x264enc"]);
+        let refused = acquire(&bench, &clip.tracks).unwrap_err().to_string();
+        assert!(refused.starts_with("no aac encoder is installed"), "{refused}");
+        assert_eq!(sessions(&bench.snapshot(Instant::now())), [0, 0]);
+    }
+
+    #[test]
+    fn every_copy_for_a_further_track_is_a_session() {
+        let mut tracks = Clip::canned().unwrap().tracks;
+        let mut second = tracks
+            .iter()
+            .find(|track| track.kind() == streammill_media::MediaKind::Video)
+            .unwrap()
+            .clone();
+        second.id = streammill_media::TrackId(1);
+        tracks.push(second);
+        let bench = bench(&["nvh264enc", "avenc_aac"]);
+        let leases = acquire(&bench, &tracks).unwrap();
+        assert_eq!(sessions(&bench.snapshot(Instant::now())), [2, 1]);
+        assert_eq!(leases.chosen()["v"].element, "nvh264enc");
+        drop(leases);
+        assert_eq!(sessions(&bench.snapshot(Instant::now())), [0, 0]);
+    }
+
+    #[test]
+    fn a_failure_is_laid_to_the_role_whose_element_reports_it() {
+        let now = Instant::now();
+        let bench = bench(&["nvh264enc", "avenc_aac"]);
+        let mut leases = acquire(&bench, &Clip::canned().unwrap().tracks).unwrap();
+        for (report, role) in [
+            ("v: Failed to open session (out of memory)", Some("v")),
+            ("v_1: Failed to open session", Some("v")),
+            ("a: it broke", Some("a")),
+            ("video: it broke", None),
+            ("v_x: it broke", None),
+            ("it broke", None),
+        ] {
+            assert_eq!(leases.blamed(report), role, "{report}");
+        }
+        assert_eq!(leases.failed("v", "it broke", true, now).as_deref(), Some("nvh264enc"));
+        assert_eq!(leases.failed("v", "it broke", true, now), None);
+        assert_eq!(sessions(&bench.snapshot(now)), [0, 1]);
+        assert_eq!(bench.snapshot(now).encoders[0].last_error.as_deref(), Some("it broke"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_hanging_probe_for_ever() {
+        let bench = bench(&["nvh264enc", "x264enc", "avenc_aac"]);
+        bench.await_probes(&[Map::built_in().find("nvh264enc").unwrap()]);
+        let template = Template::parse(Path::new("t.toml"), TEMPLATE).unwrap();
+        Leases::settled(&bench, &template).await;
+        let leases = acquire(&bench, &Clip::canned().unwrap().tracks).unwrap();
+        assert_eq!(leases.chosen()["v"].element, "x264enc");
+        bench.probed("nvh264enc", Health::Works, None);
+        let leases = acquire(&bench, &Clip::canned().unwrap().tracks).unwrap();
+        assert_eq!(leases.chosen()["v"].element, "nvh264enc");
     }
 }

@@ -8,7 +8,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    role::{EncoderCodec, RateControl, Tune},
+    codec::EncoderCodec,
+    role::{RateControl, Tune},
     setting::{Count, Places, Rate, Setting},
 };
 use crate::config::Problem;
@@ -146,7 +147,12 @@ impl Map {
             let key = format!("encoders.elements.{element}");
             match Encoder::read(row) {
                 Ok(encoder) => encoders.push(encoder),
-                Err(error) => problems.push(Problem::of(&key, &error)),
+                Err(error) => problems.push(Problem {
+                    place: None,
+                    key: Some(key),
+                    message: error.message().to_owned(),
+                    hint: None,
+                }),
             }
         }
         match problems.is_empty() {

@@ -1,12 +1,13 @@
 //! Encoders: what a template asks for, which element does it, and how many may at a time.
 //!
 //! A template asks for a [`role`]; the [`map`] says what each element calls its parts, [`apply`] sets them. Which element
-//! plays a role is for the [`bench`] to say: it knows from [`survey`] what is installed, from [`probe`] what works, from
+//! plays a role is for the [`mod@bench`] to say: it knows from [`survey`] what is installed, from [`probe`] what works, from
 //! the operator's [`policy`] what is wanted, and counts what is in use. The bench and the policy are plain values and know
 //! no element, so that what happens when a driver fails can be tested without one.
 
 pub mod apply;
 pub mod bench;
+pub mod codec;
 pub mod leases;
 pub mod map;
 pub mod policy;
@@ -24,9 +25,10 @@ pub mod workload;
 use std::collections::BTreeMap;
 
 pub use bench::EncoderBench;
+pub use codec::EncoderCodec;
 pub use map::{Class, Encoder, Map};
 pub use policy::Policy;
-pub use role::{Asked, Demand, EncoderCodec, RateControl, Role, Tune};
+pub use role::{Asked, Demand, RateControl, Role, Tune};
 
 use super::template::Template;
 use crate::config::{Encoders, Problem};
@@ -52,7 +54,7 @@ impl Equipment {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let policy = Policy::new(config, &map, cores)?;
         let installed = survey::installed(&map);
-        let is_wanted = |encoder: &&Encoder| policy.forbids(encoder, None).is_none();
+        let is_wanted = |encoder: &&Encoder| policy.forbidden(encoder, None).is_none();
         Ok(Self {
             to_probe: installed.iter().filter(is_wanted).cloned().collect(),
             bench: EncoderBench::new(policy, installed, map.iter().cloned()),

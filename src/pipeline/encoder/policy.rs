@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
+    codec::EncoderCodec,
     map::{Class, Encoder, Map},
-    role::EncoderCodec,
 };
 use crate::config::{CoreBudget, Encoders, Problem, SoftwareUse, nearest};
 
@@ -81,9 +81,12 @@ impl Policy {
         (preference.unwrap_or(usize::MAX), encoder.is_software(), index)
     }
 
-    /// What of the configuration forbids an encoder.
-    pub fn forbids(&self, encoder: &Encoder, device: Option<&str>) -> Option<&Which> {
-        self.forbid.iter().find(|which| which.covers(encoder, device))
+    /// What of the configuration forbids an encoder: a name, or `software` for pictures on the processor.
+    pub fn forbidden(&self, encoder: &Encoder, device: Option<&str>) -> Option<String> {
+        let named = self.forbid.iter().find(|which| which.covers(encoder, device));
+        let is_software = self.software == Some(0) && encoder.is_software() && encoder.codec.is_video();
+        let software = || is_software.then(|| Class::Software.to_string());
+        named.map(ToString::to_string).or_else(software)
     }
 
     /// The limits that an encoder is under.

@@ -1,6 +1,6 @@
 //! Probes: which encoders work, found out by using them, each in a process of its own.
 //!
-//! The process is this program again, with a command that users do not see. It takes a [`sample`](super::sample), says in a
+//! The process is this program again, with a command that users do not see. It takes a [`sample`], says in a
 //! line what came of it, and is killed if it does not in time. One runs at a time: two that open a device at once would
 //! find out about each other.
 
@@ -68,7 +68,8 @@ impl Prober {
     pub async fn probe_all(&self, bench: &EncoderBench, encoders: Vec<Encoder>) {
         bench.await_probes(&encoders);
         let mut encoders = encoders;
-        encoders.sort_by_key(Encoder::is_software);
+        // What most pipelines wait for comes first.
+        encoders.sort_by_key(|encoder| (encoder.is_software(), encoder.codec));
         for encoder in encoders {
             match self.probe(&encoder).await {
                 Finding::Works { device } => {
@@ -193,6 +194,11 @@ impl Drop for Group {
 pub fn command(element: &str, row: Option<&str>) -> Result<String, String> {
     // A crash is expected here, and needs no file of the size of a driver.
     let _ = rlimit::setrlimit(rlimit::Resource::CORE, 0, 0);
+    if row.is_some() {
+        // Who asked is dead when it cannot kill this any more.
+        // SAFETY: it is a system call that reads no memory.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    }
     super::super::start().map_err(|error| error.to_string())?;
     let encoder: Encoder = match row {
         Some(row) => serde_json::from_str(row).map_err(|error| error.to_string())?,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{super::packages, role::EncoderCodec};
+use super::{super::packages, codec::EncoderCodec};
 
 /// No encoder is to be had.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -35,9 +35,9 @@ pub enum Why {
     /// The configuration forbids it.
     #[error("the configuration forbids {0}")]
     Forbidden(String),
-    /// The configuration forbids pictures to be encoded on the processor.
-    #[error("the configuration forbids software")]
-    SoftwareForbidden,
+    /// It is not known yet whether it works.
+    #[error("its probe has not ended")]
+    Probing,
     /// Its probe failed.
     #[error("it does not work: {0}")]
     Broken(String),

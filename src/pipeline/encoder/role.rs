@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::params::{Kind, Value, Values};
+use super::{
+    super::params::{Kind, Value, Values},
+    codec::EncoderCodec,
+};
 
 /// What a template asks of an encoder.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -36,24 +39,6 @@ pub struct Role {
     /// Whether the rate may vary: `cbr` or `vbr`.
     #[serde(default)]
     pub rate_control: Option<Asked>,
-}
-
-/// A codec there are encoders for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EncoderCodec {
-    /// H.264 / AVC.
-    H264,
-    /// H.265 / HEVC.
-    Hevc,
-    /// AV1.
-    Av1,
-    /// VP9.
-    Vp9,
-    /// AAC.
-    Aac,
-    /// Opus.
-    Opus,
 }
 
 /// What an encoder is tuned for.
@@ -120,70 +105,6 @@ const MAX_B_FRAMES: i64 = 16;
 
 const TUNES: &[&str] = &["low-latency", "quality"];
 const RATE_CONTROLS: &[&str] = &["cbr", "vbr"];
-
-/// Names of profiles in templates, and in GStreamer's caps.
-type Profiles = &'static [(&'static str, &'static [&'static str])];
-
-impl EncoderCodec {
-    /// Every codec.
-    pub const ALL: [Self; 6] = [Self::H264, Self::Hevc, Self::Av1, Self::Vp9, Self::Aac, Self::Opus];
-
-    /// As templates and configurations write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::H264 => "h264",
-            Self::Hevc => "hevc",
-            Self::Av1 => "av1",
-            Self::Vp9 => "vp9",
-            Self::Aac => "aac",
-            Self::Opus => "opus",
-        }
-    }
-
-    /// Whether it codes pictures.
-    pub fn is_video(self) -> bool {
-        matches!(self, Self::H264 | Self::Hevc | Self::Av1 | Self::Vp9)
-    }
-
-    /// The media type in caps.
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::H264 => "video/x-h264",
-            Self::Hevc => "video/x-h265",
-            Self::Av1 => "video/x-av1",
-            Self::Vp9 => "video/x-vp9",
-            Self::Aac => "audio/mpeg",
-            Self::Opus => "audio/x-opus",
-        }
-    }
-
-    fn profiles(self) -> Profiles {
-        match self {
-            // What is called baseline nearly always lacks what only baseline has, and is then the constrained one.
-            Self::H264 => &[
-                ("baseline", &["constrained-baseline", "baseline"]),
-                ("main", &["main"]),
-                ("high", &["high"]),
-                ("high10", &["high-10"]),
-                ("high422", &["high-4:2:2"]),
-                ("high444", &["high-4:4:4"]),
-            ],
-            Self::Hevc => &[
-                ("main", &["main"]),
-                ("main10", &["main-10"]),
-                ("main422-10", &["main-422-10"]),
-                ("main444", &["main-444"]),
-            ],
-            Self::Av1 => &[
-                ("main", &["main"]),
-                ("high", &["high"]),
-                ("professional", &["professional"]),
-            ],
-            Self::Vp9 => &[("0", &["0"]), ("1", &["1"]), ("2", &["2"]), ("3", &["3"])],
-            Self::Aac | Self::Opus => &[],
-        }
-    }
-}
 
 impl Role {
     /// The parameters it uses: its own key, the parameter, and the type that is needed.

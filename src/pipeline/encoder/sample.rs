@@ -11,12 +11,7 @@ use std::sync::{
 
 use gst::prelude::*;
 
-use super::{
-    apply::apply,
-    map::Encoder,
-    role::{Demand, EncoderCodec},
-    survey,
-};
+use super::{apply::apply, codec::EncoderCodec, map::Encoder, role::Demand, survey};
 
 /// Frames that are encoded.
 const FRAMES: usize = 5;

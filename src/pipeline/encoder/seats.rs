@@ -5,10 +5,10 @@
 use std::time::{Duration, Instant};
 
 use super::{
+    codec::EncoderCodec,
     map::Encoder,
     policy::Policy,
     refusal::Why,
-    role::EncoderCodec,
     standing::{Health, Snapshot, Standing},
     workload::Need,
 };
@@ -80,11 +80,13 @@ impl State {
         if need.exclude.contains(&encoder.element) {
             return Some(Why::Excluded);
         }
-        if let Some(which) = policy.forbids(encoder, device) {
-            return Some(Why::Forbidden(which.to_string()));
+        if let Some(which) = policy.forbidden(encoder, device) {
+            return Some(Why::Forbidden(which));
         }
-        if let Health::Broken(reason) = &seat.health {
-            return Some(Why::Broken(reason.clone()));
+        match &seat.health {
+            Health::Broken(reason) => return Some(Why::Broken(reason.clone())),
+            Health::Awaited if !encoder.is_software() => return Some(Why::Probing),
+            _ => {}
         }
         for (which, most) in policy.limits(encoder, device) {
             let covered = self
@@ -99,7 +101,6 @@ impl State {
         }
         if encoder.is_software() && encoder.codec.is_video() {
             match policy.software() {
-                Some(0) => return Some(Why::SoftwareForbidden),
                 Some(most) if self.software + need.sessions > most => {
                     let (of, in_use) = ("software".to_owned(), self.software);
                     return Some(Why::Limit { of, in_use, most });
@@ -155,7 +156,7 @@ impl State {
                 encoder: encoder.clone(),
                 device: device.map(str::to_owned),
                 health: seat.health.clone(),
-                forbidden: policy.forbids(encoder, device).map(ToString::to_string),
+                forbidden: policy.forbidden(encoder, device),
                 sessions: seat.sessions,
                 allowed: limits.chain(learned).chain(software).min(),
                 learned,

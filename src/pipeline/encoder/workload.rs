@@ -13,8 +13,9 @@ use super::{
         params::{Place, Value, Values},
         template::{Launch, Template},
     },
+    codec::EncoderCodec,
     map::Encoder,
-    role::{EncoderCodec, Tune},
+    role::Tune,
 };
 
 /// What is to be encoded.

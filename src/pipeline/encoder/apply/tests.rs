@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{
-    super::{map::Map, role::EncoderCodec, survey::installed},
+    super::{codec::EncoderCodec, map::Map, survey::installed},
     *,
 };
 

@@ -6,7 +6,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -43,8 +46,6 @@ use crate::{
 
 /// How long a pipeline has to work off what it was fed.
 const DRAIN: Duration = Duration::from_secs(8);
-/// A pipeline that ran this long has given something.
-const FIRST_OUTPUT: Duration = Duration::from_secs(2);
 /// Room before the first frame of a source, for encoders that reorder.
 const HEADROOM: MediaTime = MediaTime::from_millis(250);
 /// How often it is written down how a pipeline is.
@@ -85,6 +86,7 @@ pub async fn supervise(
         blueprint: None,
         leases: Leases::default(),
         failed_here: BTreeSet::new(),
+        has_output: Arc::default(),
     };
     supervisor.run().await;
     supervisor.enter(State::Ended);
@@ -103,6 +105,8 @@ struct Supervisor {
     leases: Leases,
     /// Encoders that have failed in this pipeline.
     failed_here: BTreeSet<String>,
+    /// Something has come out of the pipeline that runs.
+    has_output: Arc<AtomicBool>,
 }
 
 impl Supervisor {
@@ -116,7 +120,7 @@ impl Supervisor {
             };
             self.blueprint = None;
             let Err(failure) = result else { return };
-            let fell_over = self.blame(&failure, began.elapsed());
+            let fell_over = self.blame(&failure);
             self.leases = Leases::default();
             let reason = failure.reason;
             let wait = match fell_over {
@@ -149,11 +153,11 @@ impl Supervisor {
 
     /// Finds out whether an encoder is to blame for a failure, and if so has the next one take its place. True if there may
     /// be one.
-    fn blame(&mut self, failure: &Failure, ran: Duration) -> bool {
+    fn blame(&mut self, failure: &Failure) -> bool {
         let Some(role) = self.leases.blamed(&failure.elements) else {
             return false;
         };
-        let had_output = ran >= FIRST_OUTPUT;
+        let had_output = self.has_output.load(Ordering::Relaxed);
         let now = Clock::now().into_std();
         let Some(element) = self.leases.failed(&role, &failure.reason, had_output, now) else {
             return false;
@@ -310,6 +314,9 @@ impl Supervisor {
                     let _ = command.answer.send(answer);
                 }
             }
+            if self.has_output.load(Ordering::Relaxed) {
+                self.leases.work();
+            }
             let publishes = self.taps.keys();
             self.status.send_modify(|status| {
                 status.levels = remote.levels();
@@ -391,7 +398,13 @@ impl Supervisor {
             blueprint.origin = Some(self.taps.frontier().unwrap_or_default() + HEADROOM);
         }
         blueprint.limits = self.services.limits.clone();
-        let emit = self.emit(&blueprint)?;
+        let taken = self.emit(&blueprint)?;
+        let has_output = Arc::new(AtomicBool::new(false));
+        self.has_output = has_output.clone();
+        let emit: Emit = Arc::new(move |product| {
+            has_output.store(true, Ordering::Relaxed);
+            taken(product)
+        });
         let origin = Arc::new(blueprint.origin.map_or_else(OnceLock::new, OnceLock::from));
         let running = match (&self.services.workers, self.job.template.isolation()) {
             (Some(workers), Isolation::Process) => {

@@ -6,6 +6,7 @@
 mod harness;
 
 mod a_worker_that_fails_costs_only_its_pipeline;
+mod an_encoder_that_fails_is_replaced;
 mod any_site_may_play_flv;
 mod bad_input_costs_only_its_sender;
 mod browser_plays_the_page;

@@ -12,15 +12,18 @@ mod entry;
 mod feed;
 mod framer;
 mod location;
+mod millscale;
 mod millsink;
 mod millsrc;
 mod peer;
 mod player;
 mod publisher;
+mod scaler;
 
 pub use caps::{CapsError, caps_of_track, track_of_caps};
 pub use entry::plugin_register_static;
 pub use feed::{Feed, Level, NotTaken};
 pub use framer::{FrameError, Framer, running_time};
+pub use millscale::MillScale;
 pub use millsink::{Delivery, MillSink, Outlet};
 pub use millsrc::MillSrc;

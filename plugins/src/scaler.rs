@@ -12,6 +12,8 @@ mod picture;
 mod plane;
 mod portable;
 mod taps;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use picture::{ChromaSite, Fields, Layout, PictureScaler};
 pub(crate) use plane::Short;

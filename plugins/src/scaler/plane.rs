@@ -69,7 +69,7 @@ impl PlaneScaler {
         if let Some(able) = avx2::Able::here() {
             let taps = Taps::new(x, avx2::Horizontal::multiple(x.step));
             let overhang = taps.overhang(x.from);
-            let horizontal = Horizontal::Avx2(avx2::Horizontal::new(able, &taps, overhang.0));
+            let horizontal = Horizontal::Avx2(avx2::Horizontal::new(able, depth, &taps, overhang.0));
             return Self::with(depth, samples, x, y, horizontal, overhang);
         }
         Self::portable(depth, samples, x, y)
@@ -197,7 +197,7 @@ impl Horizontal {
                 portable::horizontal(depth, row, each, line);
             }
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(horizontal) => horizontal.pass(depth, row, line),
+            Self::Avx2(horizontal) => horizontal.pass(row, line),
         }
     }
 }

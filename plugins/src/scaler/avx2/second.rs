@@ -2,13 +2,14 @@
 
 use std::{arch::x86_64::*, array::from_fn};
 
-use super::{Able, READS_ON, both, put};
+use super::{Able, READS_ON, both};
 use crate::scaler::{Depth, portable::second_pass, taps::Taps};
 
 /// The table of the second pass, in the order in which it is read.
 #[derive(Debug)]
 pub(in crate::scaler) struct Horizontal {
     able: Able,
+    depth: Depth,
     way: Way,
     /// Samples of a row that are read.
     reach: usize,
@@ -51,12 +52,12 @@ impl Horizontal {
     }
 
     /// `before` are the samples of a row before the picture's first.
-    pub(in crate::scaler) fn new(able: Able, taps: &Taps, before: usize) -> Self {
+    pub(in crate::scaler) fn new(able: Able, depth: Depth, taps: &Taps, before: usize) -> Self {
         let width = taps.starts.len();
         let start = |at: usize| taps.starts[at.min(width - 1)].saturating_add_unsigned(before) as usize;
         let tap = |at: usize, tap: usize| if at < width { taps.of(at)[tap] } else { 0 };
         let groups = (0..width).step_by(8);
-        let way = if taps.halves() {
+        let way = if depth == Depth::Eight && taps.halves() {
             Way::Halve {
                 start: start(0),
                 coefficients: taps.of(0).to_vec(),
@@ -82,6 +83,7 @@ impl Horizontal {
         };
         Self {
             able,
+            depth,
             way,
             reach: start(width - 1) + taps.count + READS_ON,
             width,
@@ -92,28 +94,64 @@ impl Horizontal {
         self.able
     }
 
-    /// See [`portable::horizontal`].
-    pub(in crate::scaler) fn pass(&self, depth: Depth, row: &[i16], line: &mut [u8]) {
-        let there = row.len() >= self.reach && line.len() == self.width * depth.bytes();
+    /// See [`portable::horizontal`](crate::scaler::portable::horizontal).
+    pub(in crate::scaler) fn pass(&self, row: &[i16], line: &mut [u8]) {
+        let there = row.len() >= self.reach && line.len() == self.width * self.depth.bytes();
         assert!(there, "the row and the line were made for this table");
         // SAFETY: the processor has AVX2 (`Able`), and the row goes READS_ON samples beyond the last tap.
         unsafe {
-            match &self.way {
-                Way::Halve { start, coefficients } => halve(depth, &row[*start..], coefficients, line),
-                Way::Shuffle(groups) => shuffle(depth, row, groups, line),
-                Way::Dot(groups) => dot(depth, row, groups, line),
+            match (&self.way, self.depth) {
+                (Way::Halve { start, coefficients }, _) => halve(&row[*start..], coefficients, line),
+                (Way::Shuffle(groups), Depth::Eight) => shuffle::<8>(row, groups, line),
+                (Way::Shuffle(groups), Depth::Ten) => shuffle::<16>(row, groups, line),
+                (Way::Dot(groups), Depth::Eight) => dot::<8>(row, groups, line),
+                (Way::Dot(groups), Depth::Ten) => dot::<16>(row, groups, line),
             }
         }
     }
 }
 
-/// # Safety
-/// `row` is twice as long as `line` has samples, with the taps of the last one, and [`READS_ON`] longer.
+/// Fills `line` with what `make` has for each `SIZE` bytes of it.
 #[target_feature(enable = "avx2")]
-unsafe fn halve(depth: Depth, row: &[i16], coefficients: &[i16], line: &mut [u8]) {
-    let (start, shift) = second_pass(depth);
-    let shift = _mm_cvtsi32_si128(shift as i32);
-    for (group, out) in line.chunks_mut(16 * depth.bytes()).enumerate() {
+fn fill<const SIZE: usize>(line: &mut [u8], make: impl Fn(usize) -> [u8; 16]) {
+    let mut groups = line.chunks_exact_mut(SIZE);
+    let mut at = 0;
+    for out in &mut groups {
+        out.copy_from_slice(&make(at)[..SIZE]);
+        at += 1;
+    }
+    let rest = groups.into_remainder();
+    if !rest.is_empty() {
+        rest.copy_from_slice(&make(at)[..rest.len()]);
+    }
+}
+
+/// What eight sums are as samples: eight bytes, or sixteen.
+#[target_feature(enable = "avx2")]
+fn finished<const SIZE: usize>(sums: __m256i, shift: u32) -> [u8; 16] {
+    let sums = _mm256_sra_epi32(sums, _mm_cvtsi32_si128(shift as i32));
+    let words = _mm_packs_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    let zero = _mm_setzero_si128();
+    bytes(match SIZE {
+        8 => _mm_packus_epi16(words, zero),
+        _ => _mm_max_epi16(_mm_min_epi16(words, _mm_set1_epi16(1023)), zero),
+    })
+}
+
+#[target_feature(enable = "avx2")]
+fn bytes(register: __m128i) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    // SAFETY: both are sixteen bytes.
+    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), register) };
+    bytes
+}
+
+/// # Safety
+/// `row` is twice as long as `line`, with the taps of the last one, and [`READS_ON`] longer.
+#[target_feature(enable = "avx2")]
+unsafe fn halve(row: &[i16], coefficients: &[i16], line: &mut [u8]) {
+    let (start, shift) = second_pass(Depth::Eight);
+    fill::<16>(line, |group| {
         let mut sums = [_mm256_set1_epi32(start); 2];
         for (pair, by) in coefficients.chunks_exact(2).enumerate() {
             let by = both(by[0], by[1]);
@@ -125,20 +163,22 @@ unsafe fn halve(depth: Depth, row: &[i16], coefficients: &[i16], line: &mut [u8]
                 sums = [_mm256_add_epi32(sums[0], low), _mm256_add_epi32(sums[1], high)];
             }
         }
+        let shift = _mm_cvtsi32_si128(shift as i32);
         let [low, high] = sums.map(|sum| _mm256_sra_epi32(sum, shift));
-        let (first, second) = out.split_at_mut(out.len().min(8 * depth.bytes()));
-        put(depth, low, first);
-        put(depth, high, second);
-    }
+        let words = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, high), 0b11_01_10_00);
+        let (low, high) = (_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+        bytes(_mm_packus_epi16(low, high))
+    });
 }
 
 /// # Safety
-/// Each of the starts, with the taps behind it, is in the row, which goes on for [`READS_ON`].
+/// Each of the starts, with the taps behind it, is in the row, which goes on for [`READS_ON`]. There is a group for each eight
+/// samples of the line.
 #[target_feature(enable = "avx2")]
-unsafe fn shuffle(depth: Depth, row: &[i16], groups: &[Shuffled], line: &mut [u8]) {
-    let (start, shift) = second_pass(depth);
-    let shift = _mm_cvtsi32_si128(shift as i32);
-    for (group, out) in groups.iter().zip(line.chunks_mut(8 * depth.bytes())) {
+unsafe fn shuffle<const SIZE: usize>(row: &[i16], groups: &[Shuffled], line: &mut [u8]) {
+    let (start, shift) = second_pass(depth::<SIZE>());
+    fill::<SIZE>(line, |at| {
+        let group = &groups[at];
         let mut sum = _mm256_set1_epi32(start);
         // SAFETY: the places are 32 bytes. Eight samples are read at a tap, of which six may be behind the last one.
         unsafe {
@@ -152,17 +192,17 @@ unsafe fn shuffle(depth: Depth, row: &[i16], groups: &[Shuffled], line: &mut [u8
                 sum = _mm256_add_epi32(sum, product);
             }
         }
-        put(depth, _mm256_sra_epi32(sum, shift), out);
-    }
+        finished::<SIZE>(sum, shift)
+    });
 }
 
 /// # Safety
-/// Each of the starts, with the taps behind it, is in the row.
+/// Each of the starts, with the taps behind it, is in the row. There is a group for each eight samples of the line.
 #[target_feature(enable = "avx2")]
-unsafe fn dot(depth: Depth, row: &[i16], groups: &[Dotted], line: &mut [u8]) {
-    let (start, shift) = second_pass(depth);
-    let (start, shift) = (_mm256_set1_epi32(start), _mm_cvtsi32_si128(shift as i32));
-    for (group, out) in groups.iter().zip(line.chunks_mut(8 * depth.bytes())) {
+unsafe fn dot<const SIZE: usize>(row: &[i16], groups: &[Dotted], line: &mut [u8]) {
+    let (start, shift) = second_pass(depth::<SIZE>());
+    fill::<SIZE>(line, |at| {
+        let group = &groups[at];
         let mut sums = [_mm256_setzero_si256(); 4];
         for (eight, coefficients) in group.coefficients.iter().enumerate() {
             for low in 0..4 {
@@ -178,6 +218,14 @@ unsafe fn dot(depth: Depth, row: &[i16], groups: &[Dotted], line: &mut [u8]) {
         }
         let [a, b, c, d] = sums;
         let sum = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
-        put(depth, _mm256_sra_epi32(_mm256_add_epi32(sum, start), shift), out);
+        finished::<SIZE>(_mm256_add_epi32(sum, _mm256_set1_epi32(start)), shift)
+    });
+}
+
+/// The depth of which eight samples take `SIZE` bytes.
+fn depth<const SIZE: usize>() -> Depth {
+    match SIZE {
+        8 => Depth::Eight,
+        _ => Depth::Ten,
     }
 }

@@ -106,21 +106,14 @@ pub struct Setting {
     pub element: String,
     /// What of it is set.
     pub place: Place,
-    /// To what: the first of these that the element takes.
-    pub to: Vec<To>,
-    /// Whether it is an error that the element, its property or every value is not there or not taken.
+    /// To what.
+    pub value: Value,
+    /// What is counted there, where the value leaves that open.
+    pub unit: Option<Unit>,
+    /// Whether it is an error that the element is not there.
     pub need: Need,
     /// The element takes it only before it starts.
     pub fixed: bool,
-}
-
-/// What something is set to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum To {
-    /// One of our constants, as text that GStreamer reads.
-    Constant(String),
-    /// A checked value, and what the property counts in.
-    Value(Value, Option<Unit>),
 }
 
 /// How much depends on a setting.
@@ -130,8 +123,6 @@ pub enum Need {
     Must(Option<String>),
     /// The element may be missing, because it belongs to a track that the stream does not have.
     IfThere,
-    /// Nothing: an older version of the element may do without.
-    IfTaken,
 }
 
 impl Blueprint {
@@ -163,7 +154,8 @@ impl Blueprint {
                 let set = |(number, element)| Setting {
                     element,
                     place: target.place.clone(),
-                    to: vec![To::Value(values[name].clone(), param.unit)],
+                    value: values[name].clone(),
+                    unit: param.unit,
                     need: match number == 0 && is_whole(template, launch, tracks) {
                         true => Need::Must(Some(name.clone())),
                         false => Need::IfThere,
@@ -267,7 +259,8 @@ fn location(path: &Path) -> Setting {
     Setting {
         element: "file".to_owned(),
         place: Place::Property("location".to_owned()),
-        to: vec![To::Value(Value::Text(path.to_string_lossy().into_owned()), None)],
+        value: Value::Text(path.to_string_lossy().into_owned()),
+        unit: None,
         need: Need::Must(None),
         fixed: true,
     }

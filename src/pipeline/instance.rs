@@ -279,7 +279,7 @@ fn parse(text: &str) -> Result<gst::Bin, BuildError> {
     })
 }
 
-/// Sets the first of a setting's values that the element takes.
+/// Sets what a setting says, if its element is there.
 fn apply(bin: &gst::Bin, setting: &Setting) -> Result<(), BuildError> {
     let Some(element) = bin.by_name(&setting.element) else {
         return match &setting.need {
@@ -288,13 +288,10 @@ fn apply(bin: &gst::Bin, setting: &Setting) -> Result<(), BuildError> {
                 element: setting.element.clone(),
             }),
             Need::Must(None) => Err(BuildError::NoFileElement),
-            Need::IfThere | Need::IfTaken => Ok(()),
+            Need::IfThere => Ok(()),
         };
     };
-    match (set::set_first(&element, &setting.place, &setting.to), &setting.need) {
-        (Err(error), Need::Must(_) | Need::IfThere) => Err(error.into()),
-        _ => Ok(()),
-    }
+    Ok(set::set(&element, setting)?)
 }
 
 /// Changes a pipeline that runs. All settings are checked before the first is changed.
@@ -306,12 +303,12 @@ pub(super) fn apply_live(bin: &gst::Bin, changes: &Changes) -> Result<(), String
                 set::can_change(&element, &setting.place)?;
                 found.push((element, setting));
             }
-            None if setting.need == Need::IfThere || setting.need == Need::IfTaken => {}
+            None if setting.need == Need::IfThere => {}
             None => return Err(format!("there is no element named '{}'", setting.element)),
         }
     }
     for (element, setting) in found {
-        set::set_first(&element, &setting.place, &setting.to).map_err(|error| error.to_string())?;
+        set::set(&element, setting).map_err(|error| error.to_string())?;
     }
     for coder in &changes.rates {
         let Some(bitrate) = coder.demand.bitrate else { continue };

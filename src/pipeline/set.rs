@@ -6,34 +6,23 @@
 use gst::{glib, prelude::*};
 
 use super::{
-    blueprint::To,
+    blueprint::Setting,
     params::{Place, Target, Unit, Value},
 };
 
-/// Sets a property, or a field of a capsfilter, to the first of the values that it takes.
-pub fn set_first(element: &gst::Element, place: &Place, values: &[To]) -> Result<(), SetError> {
-    let mut refused = "there is no value for it".to_owned();
-    for value in values {
-        let result = match (place, value) {
-            (Place::Property(name), To::Constant(text)) => constant(element, name, text),
-            (Place::Property(name), To::Value(value, unit)) => set_property(element, name, value, *unit),
-            (Place::CapsField(field), To::Value(value, unit)) => set_caps_field(element, field, value, *unit),
-            (Place::CapsField(field), To::Constant(text)) => {
-                set_caps_field(element, field, &Value::Choice(text.clone()), None)
-            }
-        };
-        match result {
-            Ok(()) => return Ok(()),
-            Err(reason) => refused = reason,
-        }
-    }
-    Err(SetError {
+/// Sets a property, or a field of a capsfilter.
+pub fn set(element: &gst::Element, setting: &Setting) -> Result<(), SetError> {
+    let result = match &setting.place {
+        Place::Property(name) => set_property(element, name, &setting.value, setting.unit),
+        Place::CapsField(field) => set_caps_field(element, field, &setting.value, setting.unit),
+    };
+    result.map_err(|reason| SetError {
         target: Target {
             element: element.name().to_string(),
-            place: place.clone(),
+            place: setting.place.clone(),
         }
         .to_string(),
-        reason: refused,
+        reason,
     })
 }
 
@@ -225,7 +214,7 @@ impl SetError {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::*;
+    use super::{super::blueprint::Need, *};
 
     fn bin(text: &str) -> gst::Bin {
         gst::init().unwrap();
@@ -236,7 +225,15 @@ mod tests {
         let param: super::super::params::Targets = toml::Value::String(target.to_owned()).try_into().unwrap();
         let Target { element, place } = &param.0[0];
         let element = bin.by_name(element).unwrap();
-        set_first(&element, place, &[To::Value(value, None)]).map_err(|error| error.to_string())
+        let setting = Setting {
+            element: element.name().to_string(),
+            place: place.clone(),
+            value,
+            unit: None,
+            need: Need::IfThere,
+            fixed: false,
+        };
+        set(&element, &setting).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -289,21 +286,5 @@ mod tests {
             "{caps}"
         );
         assert_eq!(caps.size(), 2);
-    }
-
-    #[test]
-    fn the_first_value_that_fits_is_taken() {
-        let bin = bin("queue name=q");
-        let place = Place::Property("leaky".to_owned());
-        let element = bin.by_name("q").unwrap();
-        let words = |words: &[&str]| {
-            words
-                .iter()
-                .map(|word| To::Constant((*word).to_owned()))
-                .collect::<Vec<_>>()
-        };
-        set_first(&element, &place, &words(&["sideways", "downstream", "upstream"])).unwrap();
-        let error = set_first(&element, &place, &words(&["sideways"])).unwrap_err();
-        assert_eq!(error.to_string(), "q:leaky: \"sideways\" is not accepted");
     }
 }

@@ -102,7 +102,7 @@ fn a_full_pipe_stops_nothing_and_fills_no_log() {
             .ok()
             .filter(|seen| seen.video().len() > 100)
     });
-    seen.assert_rises_for(4.0);
+    seen.assert_rises_for(2.5);
     let chatter = pipeline(&server, "faulty").expect("it is listed");
     assert_eq!(chatter["restarts"], 0, "{chatter}");
     let lines = server

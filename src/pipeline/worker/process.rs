@@ -178,12 +178,13 @@ async fn listen(mut from: impl AsyncRead + Unpin, said: LastWords) {
     let mut window = tokio::time::Instant::now();
     let (mut lines, mut left_out) = (0, 0_u64);
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        for byte in &buffer[..count] {
-            if *byte != b'\n' {
-                if line.len() < MAX_LINE {
-                    line.push(*byte);
-                }
-                continue;
+        let mut pieces = buffer[..count].split(|byte| *byte == b'\n').peekable();
+        while let Some(piece) = pieces.next() {
+            let room = MAX_LINE.saturating_sub(line.len());
+            line.extend_from_slice(&piece[..piece.len().min(room)]);
+            if pieces.peek().is_none() {
+                // Its end is still to come.
+                break;
             }
             if window.elapsed() >= Duration::from_secs(1) {
                 if left_out > 0 {
@@ -191,11 +192,13 @@ async fn listen(mut from: impl AsyncRead + Unpin, said: LastWords) {
                 }
                 (window, lines, left_out) = (tokio::time::Instant::now(), 0, 0);
             }
-            let text = String::from_utf8_lossy(&line);
-            let text = text.trim_end();
-            if lines < MAX_LINES && !text.is_empty() {
-                info!("{text}");
-                said.add(text);
+            if lines < MAX_LINES {
+                let text = String::from_utf8_lossy(&line);
+                let text = text.trim_end();
+                if !text.is_empty() {
+                    info!("{text}");
+                    said.add(text);
+                }
             } else {
                 left_out += 1;
             }

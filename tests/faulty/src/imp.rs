@@ -43,7 +43,7 @@ impl Faulty {
                 settings.hoard.push(vec![1; BITE]);
             }
             "chatter" => {
-                for _ in 0..2_000 {
+                for _ in 0..300 {
                     eprintln!(
                         "{}",
                         "this element has a lot to say and nobody who wants to read it ".repeat(8)

@@ -70,6 +70,17 @@ impl BaseTransformImpl for MillScale {
     const PASSTHROUGH_ON_SAME_CAPS: bool = false;
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
+    /// Proposes nothing, neither memory of ours nor lines of any length. A decoder of libav's that is offered either hands out
+    /// pictures that it still refers to; GStreamer then copies each into fresh memory, and that costs more than the copy
+    /// that the decoder makes otherwise, into memory that is used again.
+    fn propose_allocation(
+        &self,
+        _decide_query: Option<&gst::query::Allocation>,
+        _query: &mut gst::query::Allocation,
+    ) -> Result<(), gst::LoggableError> {
+        Ok(())
+    }
+
     fn stop(&self) -> Result<(), gst::ErrorMessage> {
         *self.scaling() = None;
         Ok(())

@@ -80,6 +80,7 @@ impl Taps {
     }
 
     /// Whether every sample has the same coefficients, two samples on from those of its neighbour: half the size.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(super) fn halves(&self) -> bool {
         let same = self.coefficients.chunks(self.count).all(|taps| taps == self.of(0));
         same && self.starts.windows(2).all(|pair| pair[1] == pair[0] + 2)

@@ -17,7 +17,10 @@ use gst::{glib, prelude::*};
 use streammill_local_socket::NoServer;
 use streammill_rtmp::{ClientConfig, ClientEvent, ClientSession, SessionError, status};
 
-use crate::{location::Location, socket::Socket};
+use crate::{
+    location::{Location, Server},
+    socket::Socket,
+};
 
 /// Time the server has to let the client in.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -98,9 +101,12 @@ pub(crate) enum Heard {
 }
 
 impl Connection {
-    /// Connects, and waits until the server has let the client in.
-    pub(crate) fn open(location: &Location, stop: &Stop) -> Result<Self, PeerError> {
-        let socket = Socket::connect(&location.server)?;
+    /// Waits until the server at the other end, which is connected to if it is not yet, has let the client in.
+    pub(crate) fn open(location: &Location, socket: Option<Socket>, stop: &Stop) -> Result<Self, PeerError> {
+        let socket = match socket {
+            Some(socket) => socket,
+            None => Socket::connect(&location.server)?,
+        };
         socket.set_write_timeout(WRITE_TIMEOUT).map_err(PeerError::Network)?;
         *stop.socket() = Some(socket.try_clone().map_err(PeerError::Network)?);
         let config = ClientConfig {
@@ -170,6 +176,21 @@ impl Connection {
             Err(error) => Err(PeerError::Network(error)),
         }
     }
+}
+
+/// Connects to a server on this machine, while its element changes state: that takes no time, and that there is none is told
+/// where no program can miss it. A server elsewhere is left to the thread.
+pub(crate) fn connect_here(
+    location: &Location,
+    element: &gst::Element,
+) -> Result<Option<Socket>, gst::StateChangeError> {
+    if !matches!(location.server, Server::Local(_)) {
+        return Ok(None);
+    }
+    Socket::connect(&location.server).map(Some).map_err(|error| {
+        gst::element_error!(element, error.kind(), ("{}", error));
+        gst::StateChangeError
+    })
 }
 
 /// RTMP fills its handshake with it; nothing secret hangs on it.

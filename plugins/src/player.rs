@@ -10,6 +10,7 @@ use crate::{
     lane::Outlet,
     location::Location,
     peer::{Connection, Heard, PeerError, Stop},
+    socket::Socket,
 };
 
 /// Longest wait for the socket, and so about how exactly the patience for a stream is kept.
@@ -19,12 +20,13 @@ const LISTEN: Duration = Duration::from_millis(500);
 /// that is given.
 pub(crate) fn play(
     location: &Location,
+    socket: Option<Socket>,
     patience: Option<u32>,
     outlets: Vec<Outlet>,
     element: &glib::WeakRef<gst::Element>,
     stop: &Stop,
 ) -> Result<(), PeerError> {
-    let mut connection = Connection::open(location, stop)?;
+    let mut connection = Connection::open(location, socket, stop)?;
     connection.session.play(&location.name);
     let asked = Instant::now();
     let mut intake = Intake::new(outlets);

@@ -14,6 +14,7 @@ use streammill_rtmp::{ClientEvent, MediaType, RtmpTime};
 use crate::{
     location::Location,
     peer::{Connection, Heard, PeerError, Stop},
+    socket::Socket,
 };
 
 /// Frames that may wait for the network. The pads wait when it is full, and with them the encoders.
@@ -38,11 +39,12 @@ pub(crate) fn channel() -> (SyncSender<Item>, Receiver<Item>) {
 /// Publishes what comes until as many pads have ended as are `expected`.
 pub(crate) fn publish(
     location: &Location,
+    socket: Option<Socket>,
     items: &Receiver<Item>,
     expected: &AtomicUsize,
     stop: &Stop,
 ) -> Result<(), PeerError> {
-    let mut connection = Connection::open(location, stop)?;
+    let mut connection = Connection::open(location, socket, stop)?;
     connection.session.publish(&location.name);
     connection.wait_for(stop, |event| matches!(event, ClientEvent::PublishStarted))?;
     let mut ended = 0;

@@ -3,11 +3,22 @@
 
 use std::{path::Path, process::Command};
 
-use crate::harness::{Process, Publish, Server, bare_gst_launch, gst_launch, output_of, poll_until, probe, seconds};
+use crate::harness::{
+    Process, Publish, Server, bare_gst_launch, gst_launch, output_of, poll_until, probe, program, seconds,
+};
 
 /// Runs a pipeline to its end. `Err` with what it said, if it fails.
 fn run(command: Command) -> Result<(), String> {
-    let output = output_of(command, seconds(40));
+    // gst-launch 1.22 stays for ever if an error comes before it listens for errors; what it has said is not lost by this.
+    let mut bounded = program("timeout 25");
+    bounded.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => bounded.env(name, value),
+            None => bounded.env_remove(name),
+        };
+    }
+    let output = output_of(bounded, seconds(40));
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     match output.status.success() && !said.contains("ERROR") {
         true => Ok(()),

@@ -16,7 +16,7 @@ use super::Delivery;
 use crate::{
     framer::{FrameError, Framer},
     location::Location,
-    peer::Peer,
+    peer::{Peer, connect_here},
     publisher::{self, Item},
 };
 
@@ -46,7 +46,8 @@ impl Link {
         expected: Arc<AtomicUsize>,
     ) -> Result<Self, gst::StateChangeError> {
         let (items, received) = publisher::channel();
-        let work = move |stop: &_| publisher::publish(&location, &received, &expected, stop);
+        let socket = connect_here(&location, element)?;
+        let work = move |stop: &_| publisher::publish(&location, socket, &received, &expected, stop);
         Ok(Self {
             _peer: Peer::start(element, "millsink", work)?,
             items,

@@ -5,7 +5,14 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use gst::{glib, prelude::*, subclass::prelude::*};
 use streammill_media::TrackKey;
 
-use crate::{Feed, address::Address, caps::source_caps, lane, pads, peer::Peer, player};
+use crate::{
+    Feed,
+    address::Address,
+    caps::source_caps,
+    lane, pads,
+    peer::{Peer, connect_here},
+    player,
+};
 
 static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("millsrc", gst::DebugColorFlags::empty(), Some("streammill source")));
@@ -90,7 +97,8 @@ impl MillSrc {
         let patience = (wait > 0).then_some(wait);
         let element = self.obj().clone().upcast::<gst::Element>();
         let weak = element.downgrade();
-        let work = move |stop: &_| player::play(&location, patience, outlets, &weak, stop);
+        let socket = connect_here(&location, &element)?;
+        let work = move |stop: &_| player::play(&location, socket, patience, outlets, &weak, stop);
         *self.peer() = Some(Peer::start(&element, "millsrc", work)?);
         Ok(())
     }

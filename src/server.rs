@@ -252,6 +252,7 @@ fn status(pipeline: PipelineSnapshot) -> http::PipelineStatus {
         stream: pipeline.input,
         publishes: match pipeline.destination {
             Destination::Stream(key) => Some(key),
+            Destination::Streams(keys) => keys.into_values().next(),
             Destination::Segments(_) | Destination::Recording { .. } | Destination::None => None,
         },
         state: match pipeline.status.state {

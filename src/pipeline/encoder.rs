@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::params::{Kind, Unit, Value, Values};
+use super::params::{Kind, Rung, Unit, Value, Values};
 
 /// What a template asks of an encoder.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -54,6 +54,8 @@ pub enum Tune {
 pub enum Asked {
     /// What the parameter has.
     Param(FromParam),
+    /// What the rung of a ladder says.
+    Rung(FromRung),
     /// This.
     Constant(toml::Value),
 }
@@ -64,6 +66,22 @@ pub enum Asked {
 pub struct FromParam {
     /// Name of the parameter.
     pub param: String,
+}
+
+/// `{ rung = "bitrate" }`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromRung {
+    /// What of it.
+    pub rung: OfRung,
+}
+
+/// What a role can take from a rung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OfRung {
+    /// Its bit rate.
+    Bitrate,
 }
 
 /// An element that encodes.
@@ -182,13 +200,31 @@ impl Role {
         ];
         asked.into_iter().filter_map(|(key, asked, kind)| match asked {
             Some(Asked::Constant(constant)) => kind.parse(constant).err().map(|reason| (key, reason)),
+            Some(Asked::Rung(_)) if kind != Kind::Bitrate => Some((key, "a rung does not say that".to_owned())),
             _ => None,
         })
+    }
+
+    /// Whether it takes something from the rung of a ladder.
+    pub fn uses_rung(&self) -> bool {
+        let mut asked = [&self.bitrate, &self.keyframe_interval].into_iter();
+        asked.any(|asked| matches!(asked, Some(Asked::Rung(_))))
+    }
+
+    /// As it is at a rung.
+    pub fn at_rung(&self, rung: &Rung) -> Self {
+        let mut role = self.clone();
+        if let Some(asked @ Asked::Rung(_)) = &mut role.bitrate {
+            // A bit rate has bounds far below this.
+            *asked = Asked::Constant(toml::Value::Integer(i64::try_from(rung.bitrate).unwrap_or(i64::MAX)));
+        }
+        role
     }
 
     /// The bit rate that is asked for.
     pub fn bitrate(&self, values: &Values) -> Option<Value> {
         match self.bitrate.as_ref()? {
+            Asked::Rung(_) => None,
             Asked::Param(from) => values.get(&from.param).cloned(),
             Asked::Constant(constant) => Kind::Bitrate.parse(constant).ok(),
         }
@@ -197,6 +233,7 @@ impl Role {
     /// The key-frame distance that is asked for.
     pub fn keyframe_interval(&self, values: &Values) -> Option<Duration> {
         let value = match self.keyframe_interval.as_ref()? {
+            Asked::Rung(_) => None,
             Asked::Param(from) => values.get(&from.param).cloned(),
             Asked::Constant(constant) => Kind::Duration.parse(constant).ok(),
         };

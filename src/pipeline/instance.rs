@@ -34,8 +34,8 @@ pub struct Recipe<'a> {
     pub tracks: &'a [Track],
     /// The file it writes.
     pub file: Option<&'a Path>,
-    /// Who takes what arrives at `out`.
-    pub outlet: Option<Outlet>,
+    /// Who takes what arrives at `out` and its kin, by the element's name.
+    pub outlets: BTreeMap<String, Outlet>,
 }
 
 /// A pipeline that runs, or is about to.
@@ -58,21 +58,24 @@ pub enum Report {
 impl Instance {
     /// Makes the elements and sets them. Loads plugins from disk, so it is not for async workers.
     pub fn build(recipe: &Recipe<'_>) -> Result<Self, BuildError> {
-        let Recipe {
-            template,
-            values,
-            tracks,
-            ..
-        } = recipe;
-        let launch = template.launch(values);
+        let tracks = recipe.tracks;
+        let fitted = recipe.template.fit(recipe.values, tracks);
+        let (template, values, launch) = (&fitted.template, &fitted.values, fitted.launch());
         let is_present = |element: &str| gst::ElementFactory::find(element).is_some();
         let chosen = choose_encoders(template, is_present)?;
         let text = launch_text(launch, tracks, &chosen, is_present).ok_or(BuildError::NothingToDo)?;
         let bin = parse(&text)?;
         let copies: BTreeSet<_> = pads(launch, tracks).into_iter().map(|pad| pad.id).collect();
         for (name, role) in &template.encoders {
+            let rate = template.rates.get(name).map(|rate| (rate.numerator, rate.denominator));
             for element in elements(&bin, name, &copies) {
-                set_encoder(&element, chosen[name.as_str()], role, values, frame_rate(tracks))?;
+                set_encoder(
+                    &element,
+                    chosen[name.as_str()],
+                    role,
+                    values,
+                    rate.or(frame_rate(tracks)),
+                )?;
             }
         }
         for (name, param) in &template.params {
@@ -100,10 +103,10 @@ impl Instance {
             }
         }
         let feeds = start_feeds(&bin, launch, tracks);
-        if let Some(sink) = bin.by_name("out").and_downcast::<MillSink>()
-            && let Some(outlet) = recipe.outlet.clone()
-        {
-            sink.set_outlet(outlet);
+        for (name, outlet) in &recipe.outlets {
+            if let Some(sink) = bin.by_name(name).and_downcast::<MillSink>() {
+                sink.set_outlet(outlet.clone());
+            }
         }
         let pipeline = gst::Pipeline::new();
         pipeline.add(&bin).map_err(|_| BuildError::Parse {
@@ -244,7 +247,7 @@ fn set_encoder(
 /// Whether every fragment of the template is in use, so that every element a parameter names has to be there.
 fn is_whole(template: &Template, launch: &Launch, tracks: &[Track]) -> bool {
     let uses = |kind| launch.track(kind).is_none() || tracks.iter().any(|track| track.kind() == kind);
-    template.variants.is_empty() && uses(MediaKind::Video) && uses(MediaKind::Audio)
+    !template.is_part && uses(MediaKind::Video) && uses(MediaKind::Audio)
 }
 
 /// The frame rate of the video, where its configuration tells.

@@ -11,7 +11,9 @@ pub mod clip;
 pub mod conductor;
 pub mod decoder;
 pub mod encoder;
+pub mod inspect;
 pub mod instance;
+pub mod ladder;
 pub mod library;
 pub mod packages;
 pub mod params;
@@ -22,6 +24,7 @@ pub mod recording;
 pub mod segments;
 pub mod set;
 pub mod supervisor;
+pub mod syntax;
 pub mod template;
 pub mod trial;
 

@@ -4,6 +4,7 @@
 //! to a proper end when the publisher leaves or the server stops. What fails is built again, after ever longer waits.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
@@ -27,7 +28,7 @@ use super::{
     publisher::Publisher,
     recording::recording_path,
     segments,
-    template::{Launch, Template},
+    template::{Template, output_name},
 };
 use crate::{
     config::RecordFormat,
@@ -80,6 +81,8 @@ pub struct Input {
 pub enum Destination {
     /// A stream.
     Stream(StreamKey),
+    /// Several streams, by the outputs of the template.
+    Streams(BTreeMap<String, StreamKey>),
     /// The packager, as this stream's presentation.
     Segments(StreamKey),
     /// A file in a directory, named after the stream.
@@ -148,7 +151,7 @@ pub async fn supervise(job: Job, services: Services, status: watch::Sender<Statu
         services,
         status,
         stop,
-        publisher: None,
+        publishers: BTreeMap::new(),
     };
     supervisor.run().await;
     supervisor.enter(State::Ended);
@@ -159,7 +162,7 @@ struct Supervisor {
     services: Services,
     status: watch::Sender<Status>,
     stop: CancellationToken,
-    publisher: Option<Arc<Publisher>>,
+    publishers: BTreeMap<StreamKey, Arc<Publisher>>,
 }
 
 /// A run that has to be tried again.
@@ -200,7 +203,8 @@ impl Supervisor {
             wait_for_key_frame: true,
         };
         let subscriber = hub.subscribe(&input.key, interest);
-        let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, self.launch().tracks, &self.stop).await else {
+        let tracks = self.job.template.track_choice(&self.job.values);
+        let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, tracks, &self.stop).await else {
             return Ok(());
         };
         loop {
@@ -241,7 +245,11 @@ impl Supervisor {
 
     async fn run_source(&mut self) -> Result<(), Failure> {
         // After a restart the stream goes on where it was.
-        let frontier = self.publisher.as_ref().and_then(|publisher| publisher.frontier());
+        let frontier = self
+            .publishers
+            .values()
+            .filter_map(|publisher| publisher.frontier())
+            .max();
         let origin = Arc::new(OnceLock::from(frontier.unwrap_or_default() + HEADROOM));
         let mut instance = match self.build(&[], origin).await {
             Ok(instance) => instance,
@@ -269,7 +277,7 @@ impl Supervisor {
 
     /// Makes an instance for these tracks and starts it.
     async fn build(&mut self, tracks: &[Track], origin: Arc<OnceLock<MediaTime>>) -> Result<Instance, Unbuilt> {
-        let outlet = self.outlet(tracks, origin).map_err(Unbuilt::Failed)?;
+        let outlets = self.outlets(tracks, origin).map_err(Unbuilt::Failed)?;
         let started = SystemTime::now();
         let (job, tracks) = (self.job.clone(), tracks.to_vec());
         let file = self.file(started);
@@ -280,7 +288,7 @@ impl Supervisor {
                 values: &job.values,
                 tracks: &tracks,
                 file: file.as_deref(),
-                outlet,
+                outlets,
             };
             let mut instance = Instance::build(&recipe).map_err(|error| match error {
                 BuildError::NothingToDo => Unbuilt::NothingToDo,
@@ -299,34 +307,45 @@ impl Supervisor {
     }
 
     /// Who takes what the instance makes.
-    fn outlet(&mut self, tracks: &[Track], origin: Arc<OnceLock<MediaTime>>) -> Result<Option<Outlet>, String> {
-        match &self.job.destination {
-            Destination::Stream(key) => {
-                let key = key.clone();
-                let publisher = match &self.publisher {
-                    Some(publisher) => publisher.clone(),
-                    None => self.claim(key)?,
-                };
-                let expected = outgoing(self.launch(), tracks);
-                Ok(Some(publisher.outlet(expected, origin)))
+    fn outlets(
+        &mut self,
+        tracks: &[Track],
+        origin: Arc<OnceLock<MediaTime>>,
+    ) -> Result<BTreeMap<String, Outlet>, String> {
+        let fitted = self.job.template.fit(&self.job.values, tracks);
+        let launch = fitted.launch();
+        let destination = self.job.destination.clone();
+        let key_of = |sink: &str| match &destination {
+            Destination::Stream(key) => Some(key.clone()),
+            Destination::Streams(keys) => keys.get(output_name(sink)?).cloned(),
+            _ => None,
+        };
+        let mut outlets = BTreeMap::new();
+        match &destination {
+            Destination::Stream(_) | Destination::Streams(_) => {
+                let outgoing = outgoing(launch, tracks);
+                let wanted: Vec<_> = outgoing.keys().filter_map(|sink| key_of(sink)).collect();
+                self.publishers.retain(|key, _| wanted.contains(key));
+                for (sink, expected) in outgoing {
+                    let Some(key) = key_of(&sink) else { continue };
+                    let publisher = match self.publishers.get(&key) {
+                        Some(publisher) => publisher.clone(),
+                        None => self.claim(key)?,
+                    };
+                    outlets.insert(sink, publisher.outlet(expected, origin.clone()));
+                }
             }
             Destination::Segments(key) => {
-                let launch = self.launch();
                 let tracks: Vec<_> = pads(launch, tracks).into_iter().zip(used(launch, tracks)).collect();
-                if tracks.is_empty() {
-                    return Ok(None);
+                if !tracks.is_empty() {
+                    let presentation = self.services.segments.open(key, self.services.hls.clone());
+                    let outlet = segments::outlet(&presentation, &tracks, origin);
+                    outlets.insert("out".to_owned(), outlet.map_err(|error| error.to_string())?);
                 }
-                let presentation = self.services.segments.open(key, self.services.hls.clone());
-                segments::outlet(&presentation, &tracks, origin)
-                    .map(Some)
-                    .map_err(|error| error.to_string())
             }
-            Destination::Recording { .. } | Destination::None => Ok(None),
+            Destination::Recording { .. } | Destination::None => {}
         }
-    }
-
-    fn launch(&self) -> &Launch {
-        self.job.template.launch(&self.job.values)
+        Ok(outlets)
     }
 
     fn claim(&mut self, key: StreamKey) -> Result<Arc<Publisher>, String> {
@@ -342,10 +361,10 @@ impl Supervisor {
         let publication = self
             .services
             .hub
-            .claim(key, origin)
+            .claim(key.clone(), origin)
             .map_err(|error| error.to_string())?;
         let publisher = Arc::new(Publisher::new(publication));
-        self.publisher = Some(publisher.clone());
+        self.publishers.insert(key, publisher.clone());
         Ok(publisher)
     }
 

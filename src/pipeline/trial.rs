@@ -14,7 +14,7 @@ use streammill_media::{Track, TrackKey};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    assembly::pads,
+    assembly::{Outgoing, outgoing, pads},
     clip::Clip,
     instance::{BuildError, Instance, Recipe, Report},
     params::Values,
@@ -27,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a trial found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// The tracks that arrived at `out`.
-    pub arrived: BTreeSet<TrackKey>,
+    /// What arrived: at `out` or one of its kin, and of which track.
+    pub arrived: BTreeSet<(String, TrackKey)>,
     /// Size of the file it wrote.
     pub file_bytes: u64,
 }
@@ -39,12 +39,18 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
     let dir = tempdir().map_err(|error| format!("no place for a trial recording: {error}"))?;
     let file = dir.0.join("trial");
     let tracks: &[Track] = if template.is_source() { &[] } else { &clip.tracks };
+    let fitted = template.fit(values, tracks);
+    let outgoing = outgoing(fitted.launch(), tracks);
+    let expected = expected(&outgoing, pads(fitted.launch(), tracks));
+    let outlets = outgoing
+        .keys()
+        .map(|sink| (sink.clone(), counting(sink, arrived.clone())));
     let recipe = Recipe {
         template,
         values,
         tracks,
         file: Some(&file),
-        outlet: Some(counting(arrived.clone())),
+        outlets: outlets.collect(),
     };
     let mut instance = match Instance::build(&recipe) {
         Ok(instance) => instance,
@@ -54,7 +60,7 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
     instance.start()?;
     let seen = || arrived.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if template.is_source() {
-        wait_for_output(template, &mut instance, seen).await?;
+        wait_for_output(&mut instance, || expected.is_subset(&seen())).await?;
         instance.stop().await;
     } else {
         for frame in &clip.frames {
@@ -69,13 +75,10 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
         arrived: seen(),
         file_bytes,
     };
-    let launch = template.launch(values);
     match template.output {
         Output::Stream | Output::Segments => {
-            for track in pads(launch, tracks) {
-                if !findings.arrived.contains(&track) {
-                    return Err(format!("no {track} arrived at `out`").into());
-                }
+            if let Some((sink, track)) = expected.iter().find(|pad| !findings.arrived.contains(*pad)) {
+                return Err(format!("no {track} arrived at `{sink}`").into());
             }
         }
         Output::File if findings.file_bytes == 0 => return Err("its file is empty".to_owned().into()),
@@ -84,24 +87,33 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
     Ok(Some(findings))
 }
 
-fn counting(arrived: Arc<Mutex<BTreeSet<TrackKey>>>) -> Outlet {
+fn counting(sink: &str, arrived: Arc<Mutex<BTreeSet<(String, TrackKey)>>>) -> Outlet {
+    let sink = sink.to_owned();
     Arc::new(move |track, delivery| {
         if let Delivery::Sample(_) = delivery {
-            arrived.lock().unwrap_or_else(PoisonError::into_inner).insert(track);
+            let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
+            arrived.insert((sink.clone(), track));
         }
         Ok(())
     })
 }
 
-/// A source runs for ever, so its trial is over when something has come out of it.
-async fn wait_for_output(
-    template: &Template,
-    instance: &mut Instance,
-    seen: impl Fn() -> BTreeSet<TrackKey>,
-) -> Result<(), String> {
-    let has_output = matches!(template.output, Output::Stream | Output::Segments);
+/// What has to come out: all that the texts lead to `out` and its kin. What goes in and leads nowhere is a mistake, too.
+fn expected(outgoing: &Outgoing, fed: Vec<TrackKey>) -> BTreeSet<(String, TrackKey)> {
+    let lost = fed
+        .into_iter()
+        .filter(|pad| !outgoing.values().any(|pads| pads.contains(pad)));
+    let lost = lost.map(|pad| ("out".to_owned(), pad));
+    let led = outgoing
+        .iter()
+        .flat_map(|(sink, pads)| pads.iter().map(|pad| (sink.clone(), *pad)));
+    lost.chain(led).collect()
+}
+
+/// A source runs for ever, so its trial is over when everything has come out of it.
+async fn wait_for_output(instance: &mut Instance, is_over: impl Fn() -> bool) -> Result<(), String> {
     let output = async {
-        while has_output && seen().is_empty() {
+        while !is_over() {
             sleep(Duration::from_millis(10)).await;
         }
     };

@@ -14,7 +14,7 @@ pub(crate) use load::nearest;
 pub use load::{ConfigError, Problem, load};
 pub use schema::{
     App, Certificate, Config, Hls, Http, Metadata, PipelineUse, PublishPolicy, Record, RecordFormat, Rtmp, Shutdown,
-    Source, TargetPattern, Templates, Tls, Unannounced, Vhost,
+    Source, TargetPattern, TemplateParams, Templates, Tls, Unannounced, Vhost,
 };
 pub use units::{Seconds, Size};
 pub use vhosts::Vhosts;

@@ -7,12 +7,12 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
     library::Library,
-    params::{self, Values},
+    params::{self, Given, Values},
     supervisor::{Destination, Input, Job},
     template::{Output, Template},
 };
 use crate::{
-    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern},
+    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern, TemplateParams},
     hub::{Origin, PublicationId, StreamKey, StreamSnapshot},
 };
 
@@ -94,14 +94,15 @@ impl Plan {
         for (name, app) in &config.apps {
             let app = app.or(&config.defaults);
             let mut prepared = Vec::new();
+            problems.extend(wrong_templates(name, &app.templates, library));
             for used in app.pipelines() {
-                match Prepared::new(used, library) {
+                match Prepared::new(used, &app.templates, library) {
                     Ok(pipeline) => prepared.push(pipeline),
                     Err(message) => problems.push(problem(format!("apps.{name}.pipelines"), message)),
                 }
             }
             if let Some(record) = &app.record {
-                match Prepared::recorder(record, library) {
+                match Prepared::recorder(record, &app.templates, library) {
                     Ok(pipeline) => prepared.push(pipeline),
                     Err(message) => problems.push(problem(format!("apps.{name}.record"), message)),
                 }
@@ -142,7 +143,7 @@ impl Plan {
 }
 
 impl Prepared {
-    fn new(used: &PipelineUse, library: &Library) -> Result<Self, String> {
+    fn new(used: &PipelineUse, defaults: &TemplateParams, library: &Library) -> Result<Self, String> {
         let template = find(&used.template, library)?;
         let name = &template.name;
         if template.is_source() {
@@ -164,11 +165,22 @@ impl Prepared {
             }
             (Output::None, None) => Goes::Nowhere,
         };
-        let values = params::resolve(&template.params, &used.params).map_err(|error| format!("{name}: {error}"))?;
+        let values = values(&template, defaults, &used.params)?;
+        if let Goes::To(target) = &goes
+            && !target.has_output()
+        {
+            let outputs: Vec<_> = template.output_names(&values).into_iter().collect();
+            if outputs.len() > 1 {
+                return Err(format!(
+                    "template '{name}' makes several streams ({}); publish_to needs {{output}}",
+                    outputs.join(", ")
+                ));
+            }
+        }
         Ok(Self { template, values, goes })
     }
 
-    fn recorder(record: &Record, library: &Library) -> Result<Self, String> {
+    fn recorder(record: &Record, defaults: &TemplateParams, library: &Library) -> Result<Self, String> {
         let (name, format) = RECORDER;
         let template = find(name, library)?;
         if template.output != Output::File {
@@ -178,7 +190,7 @@ impl Prepared {
             format.to_owned(),
             toml::Value::String(record.format.as_str().to_owned()),
         )]);
-        let values = params::resolve(&template.params, &given).map_err(|error| format!("{name}: {error}"))?;
+        let values = values(&template, defaults, &given)?;
         Ok(Self {
             template,
             values,
@@ -189,18 +201,30 @@ impl Prepared {
         })
     }
 
+    /// The streams that it publishes of this one.
+    fn streams(&self, pattern: &TargetPattern, stream: &LiveStream) -> Result<Destination, String> {
+        let mut streams = BTreeMap::new();
+        for output in self.template.output_names(&self.values) {
+            let target = pattern.resolve_output(Some(&stream.key), &output);
+            let target = target.map_err(|error| error.to_string())?;
+            if target == stream.key || stream.ancestors.contains(&target) {
+                return Err(format!(
+                    "{} of {} would publish {target}, which {} is made from; it does not run",
+                    self.template.name, stream.key, stream.key
+                ));
+            }
+            streams.insert(output, target);
+        }
+        let mut targets = streams.values();
+        match (targets.next().cloned(), targets.next()) {
+            (Some(only), None) => Ok(Destination::Stream(only)),
+            _ => Ok(Destination::Streams(streams)),
+        }
+    }
+
     fn job(&self, stream: &LiveStream) -> Result<Job, String> {
         let destination = match &self.goes {
-            Goes::To(pattern) => {
-                let target = pattern.resolve(Some(&stream.key)).map_err(|error| error.to_string())?;
-                if target == stream.key || stream.ancestors.contains(&target) {
-                    return Err(format!(
-                        "{} of {} would publish {target}, which {} is made from; it does not run",
-                        self.template.name, stream.key, stream.key
-                    ));
-                }
-                Destination::Stream(target)
-            }
+            Goes::To(pattern) => self.streams(pattern, stream)?,
             Goes::ToSegments => Destination::Segments(stream.key.clone()),
             Goes::ToFile { dir, format } => Destination::Recording {
                 dir: dir.clone(),
@@ -219,6 +243,27 @@ impl Prepared {
             destination,
         })
     }
+}
+
+/// The values of a template's parameters in an app: what is given, else the app's own, else the template's.
+fn values(template: &Template, defaults: &TemplateParams, given: &Given) -> Result<Values, String> {
+    let mut all = defaults.get(&template.name).cloned().unwrap_or_default();
+    all.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
+    params::resolve(&template.params, &all).map_err(|error| format!("{}: {error}", template.name))
+}
+
+/// What is wrong with an app's values for templates.
+fn wrong_templates(app: &str, given: &TemplateParams, library: &Library) -> Vec<Problem> {
+    let problem = |(name, given): (&String, &Given)| {
+        let key = format!("apps.{app}.templates.{name}");
+        let template = match find(name, library) {
+            Ok(template) => template,
+            Err(message) => return Some(problem(key, message)),
+        };
+        let error = params::resolve(&template.params, given).err()?;
+        Some(problem(format!("{key}.{}", error.name()), error.to_string()))
+    };
+    given.iter().filter_map(problem).collect()
 }
 
 fn source_job(
@@ -260,7 +305,7 @@ fn problem(key: String, message: String) -> Problem {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::*;
+    use super::{super::params::Value, *};
 
     fn plan(text: &str) -> Result<Plan, String> {
         let config: Config = toml::from_str(text).unwrap();
@@ -366,7 +411,67 @@ publish_to = "live/demo"
             let error = plan(&format!("[apps.live]\n{text}\n")).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
+        for (text, expected) in [
+            (
+                "pipelines = [{ template = 'ladder', publish_to = 'live/x' }]",
+                "template 'ladder' makes several streams (1080, 240, 480, 720, audio); publish_to needs {output}",
+            ),
+            (
+                "[apps.live.templates.trancode]",
+                "apps.live.templates.trancode: there is no template 'trancode'; did you mean 'transcode'?",
+            ),
+            (
+                "[apps.live.templates.transcode]\nheigth = 1",
+                "apps.live.templates.transcode.heigth: there is no parameter 'heigth'; did you mean 'height'?",
+            ),
+            (
+                "[apps.live.templates.transcode]\nheight = 1",
+                "apps.live.templates.transcode.height: parameter 'height': 1 is below 64",
+            ),
+        ] {
+            let error = plan(&format!("[apps.live]\n{text}\n")).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
         let error = plan("[apps.live]\n[sources.s]\ntemplate = 'hls'\npublish_to = 'live/x'\n").unwrap_err();
         assert!(error.contains("sources.s: template 'hls' is no source"), "{error}");
+    }
+
+    #[test]
+    fn each_output_of_a_ladder_has_its_stream_and_none_of_them_may_be_the_source() {
+        let plan = plan(
+            "[apps.live]\npipelines = [{ template = 'ladder', publish_to = 'abr/{name}_{output}' }]\n\
+             [apps.live.templates.ladder]\nladder = [{ height = 480, bitrate = '1M' }]\n[apps.abr]",
+        )
+        .unwrap();
+        let (jobs, _) = plan.desired(&[live("live/a", 7, &[])]);
+        let key = |text| StreamKey::parse(text).unwrap();
+        assert_eq!(
+            jobs[0].1.destination,
+            Destination::Streams(BTreeMap::from([
+                ("480".to_owned(), key("abr/a_480")),
+                ("audio".to_owned(), key("abr/a_audio")),
+            ]))
+        );
+        let (jobs, refusals) = plan.desired(&[live("live/a", 7, &["abr/a_audio"])]);
+        assert_eq!(jobs.len(), 0);
+        assert!(refusals[0].reason.contains("would publish abr/a_audio"), "{refusals:?}");
+    }
+
+    #[test]
+    fn an_apps_values_stand_in_for_a_templates_defaults_and_a_pipelines_own_go_before_them() {
+        let plan = plan(
+            "[defaults.templates.transcode]\nheight = 100\naudio_bitrate = '64k'\n\
+             [apps.live]\npipelines = [{ template = 'transcode', publish_to = 'small/{name}' },\n\
+             { template = 'transcode', params = { height = 120 }, publish_to = 'tiny/{name}' }]\n\
+             [apps.live.templates.transcode]\nheight = 110\n[apps.small]\n[apps.tiny]",
+        )
+        .unwrap();
+        let (jobs, _) = plan.desired(&[live("live/a", 7, &[])]);
+        let shown: Vec<_> = jobs
+            .iter()
+            .map(|(_, job)| (job.values["height"].clone(), job.values["audio_bitrate"].clone()))
+            .collect();
+        let values = |height| (Value::Int(height), Value::Bitrate(64_000));
+        assert_eq!(shown, [values(110), values(120)]);
     }
 }

@@ -6,7 +6,7 @@
 //! * [`pipeline`]: what is done with streams, by templates.
 //! * [`output`]: what viewers get: FLV over HTTP, HLS.
 //! * [`http`]: the page, players' requests, the JSON interface, statistics.
-//! * [`report`]: what the command line prints of configuration and templates.
+//! * [`report`]: what the command line prints of configuration, templates and encoders.
 //! * [`server`]: puts the parts together, and takes them apart in order.
 
 #![deny(missing_docs)]

@@ -1,16 +1,21 @@
 //! What the command line prints: of templates and of a configuration that is checked.
 
+mod encoders;
+
 use std::fmt::Write as _;
 
 use crate::{
     config::{Config, ConfigError, Problem},
     pipeline::{
         self, StartError,
+        encoder::{Equipment, Map},
         library::{Entry, Library, UnknownTemplate},
         plan::Plan,
     },
     rtmp,
 };
+
+pub use encoders::encoders;
 
 /// What a check found.
 #[derive(Debug)]
@@ -37,6 +42,7 @@ impl Report {
 pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> Result<Report, ReportError> {
     pipeline::start()?;
     let (library, mut problems) = Library::load(&config.templates.paths);
+    let library = library.with_encoders(&map(config));
     let mut text = String::new();
     for entry in library.iter() {
         progress(&entry.template.name);
@@ -46,6 +52,11 @@ pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> Result<Re
         }
     }
     if let Err(found) = Plan::new(config, &library)
+        && let ConfigError::Invalid(found) = config.invalid(found)
+    {
+        problems.extend(found);
+    }
+    if let Err(found) = Equipment::new(&config.encoders)
         && let ConfigError::Invalid(found) = config.invalid(found)
     {
         problems.extend(found);
@@ -75,10 +86,16 @@ pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> Result<Re
     })
 }
 
+/// The encoders to check templates with. What is wrong with the configuration's own is told elsewhere.
+fn map(config: &Config) -> Map {
+    Map::new(&config.encoders.elements).unwrap_or_else(|_| Map::built_in())
+}
+
 /// The templates in a table, or one with its parameters.
 pub fn templates(config: &Config, name: Option<&str>) -> Result<String, ReportError> {
     pipeline::start()?;
     let (library, problems) = Library::load(&config.templates.paths);
+    let library = library.with_encoders(&map(config));
     let mut text = String::new();
     match name {
         Some(name) => describe(library.find(name)?, &mut text)?,
@@ -133,6 +150,12 @@ pub enum ReportError {
     /// GStreamer does not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The configuration's encoders cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The list cannot be written as JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
     /// There is no template of the name that was asked for.
     #[error(transparent)]
     Unknown(#[from] UnknownTemplate),

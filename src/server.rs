@@ -2,7 +2,13 @@
 
 #![allow(clippy::print_stdout, reason = "the addresses are what the user asked for")]
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use streammill_media::MediaTime;
 use tokio::{
@@ -19,10 +25,13 @@ use crate::{
     output::hls,
     pipeline::{
         self,
-        conductor::{PipelineSnapshot, Roster, conduct},
+        conductor::conduct,
+        encoder::{Equipment, probe::Prober},
         library::Library,
         plan::Plan,
-        supervisor::{Destination, Services, State},
+        roster::Roster,
+        supervisor::Services,
+        worker::{Limits, Workers},
     },
     rtmp,
     shutdown::Stages,
@@ -78,6 +87,7 @@ struct Server {
     stages: Stages,
     /// URLs.
     rtmp: Vec<String>,
+    local: Option<String>,
     http: Vec<SocketAddr>,
 }
 
@@ -92,7 +102,7 @@ impl Server {
             .map(|(name, app)| (name.clone(), app.or(&config.defaults)))
             .collect();
 
-        let plan = plan(&config).await?;
+        let (plan, equipment) = prepare(&config).await?;
         let hub = Hub::new(hub::Limits {
             max_bytes: config.rtmp.max_buffer.0 as usize,
             max_lag: MediaTime::from_nanos(config.rtmp.max_lag.0.as_nanos() as i64),
@@ -137,6 +147,10 @@ impl Server {
             http_listeners.push(listener);
         }
         let rtmp_urls = rtmp_listeners.iter().map(rtmp::Listener::url).collect();
+        // Behind the others: what follows counts on their order.
+        let local = rtmp::bind_local(&config.rtmp.local_socket)?;
+        let local_url = local.as_ref().map(rtmp::Listener::url);
+        rtmp_listeners.extend(local);
 
         let mut site = http::Site::new(hub.clone(), store.clone());
         // The plain listeners come first, and the page writes rtmp://.
@@ -147,13 +161,30 @@ impl Server {
         site.apps = Box::new(move |app| viewing.get(app).copied());
         let vhosts = config::Vhosts::new(&config);
         site.vhosts = vhosts.clone();
+        let (bench, prober) = (equipment.bench.clone(), Prober::own(config.encoders.probe_timeout.0));
+        bench.await_probes(&equipment.to_probe);
+        let (stop_probing, to_probe) = (stages.pipelines.stop.clone(), equipment.to_probe);
+        stages.pipelines.tasks.spawn(async move {
+            let probing = prober.probe_all(&bench, to_probe);
+            stop_probing.run_until_cancelled(probing).await;
+        });
+        let bench = equipment.bench.clone();
+        site.encoders = Box::new(move || bench.snapshot(Instant::now()).into());
         let roster = Roster::default();
         let asked = roster.clone();
-        site.pipelines = Box::new(move || asked.list().into_iter().map(status).collect());
+        site.pipelines = Box::new(move || asked.list());
+        site.roster = roster.clone();
         let services = Services {
             hub: hub.clone(),
             segments: store,
             hls: hls_settings(&config.hls),
+            workers: workers(&config.workers)?,
+            limits: Limits {
+                nice: config.workers.nice,
+                cores: config.workers.cores,
+                memory: Some(config.workers.memory.0).filter(|bytes| *bytes > 0),
+            },
+            encoders: equipment.bench.clone(),
         };
         stages
             .pipelines
@@ -195,6 +226,7 @@ impl Server {
         Ok(Self {
             stages,
             rtmp: rtmp_urls,
+            local: local_url,
             http: http_addresses,
         })
     }
@@ -203,6 +235,9 @@ impl Server {
     fn announce(&self) {
         for url in &self.rtmp {
             println!("rtmp listening on {url}");
+        }
+        if let Some(url) = &self.local {
+            println!("programs of this user find it at {url}");
         }
         for address in &self.http {
             println!("http listening on http://{address}");
@@ -213,20 +248,36 @@ impl Server {
     }
 }
 
-/// Starts GStreamer and finds the templates that the configuration asks for. This loads plugins from disk.
-async fn plan(config: &Config) -> Result<Plan, ServerError> {
+/// Starts GStreamer and finds the templates and encoders that the configuration asks for. This loads plugins from disk.
+async fn prepare(config: &Config) -> Result<(Plan, Equipment), ServerError> {
     let config = config.clone();
-    let plan = tokio::task::spawn_blocking(move || {
+    let prepared = tokio::task::spawn_blocking(move || {
         pipeline::start()?;
         let (library, problems) = Library::load(&config.templates.paths);
         for problem in problems {
             warn!("template left out: {problem}");
         }
-        Ok(Plan::new(&config, &library).map_err(|problems| config.invalid(problems))?)
+        let plan = Plan::new(&config, &library).map_err(|problems| config.invalid(problems))?;
+        let equipment = Equipment::new(&config.encoders).map_err(|problems| config.invalid(problems))?;
+        Ok((plan, equipment))
     });
     // The task is neither cancelled nor panics; if it does, that is worth a panic here too.
-    plan.await
+    prepared
+        .await
         .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+}
+
+/// Where isolated pipelines run: processes of this same program.
+fn workers(config: &config::Workers) -> Result<Option<Workers>, ServerError> {
+    if config.isolation == config::Isolation::Never {
+        return Ok(None);
+    }
+    let program = std::env::current_exe().map_err(ServerError::Program)?;
+    let workers = Workers::new(program);
+    if config.spare {
+        workers.prepare();
+    }
+    Ok(Some(workers))
 }
 
 fn hls_settings(config: &config::Hls) -> hls::Settings {
@@ -246,28 +297,6 @@ fn viewing(app: &App) -> http::App {
     }
 }
 
-fn status(pipeline: PipelineSnapshot) -> http::PipelineStatus {
-    http::PipelineStatus {
-        template: pipeline.template,
-        stream: pipeline.input,
-        publishes: match pipeline.destination {
-            Destination::Stream(key) => Some(key),
-            Destination::Streams(keys) => keys.into_values().next(),
-            Destination::Segments(_) | Destination::Recording { .. } | Destination::None => None,
-        },
-        state: match pipeline.status.state {
-            State::Waiting => "waiting",
-            State::Idle => "idle",
-            State::Running => "running",
-            State::Restarting => "restarting",
-            State::Finishing => "finishing",
-            State::Ended => "ended",
-        },
-        restarts: u64::from(pipeline.status.restarts),
-        message: pipeline.status.last_error,
-    }
-}
-
 /// A connection is a file descriptor, and the usual limit of 1024 is for programs that have few.
 fn raise_file_limit() {
     match rlimit::increase_nofile_limit(u64::MAX) {
@@ -283,6 +312,9 @@ pub enum ServerError {
     /// The system does not let the server wait for signals.
     #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
+    /// It is not known which program this is, to start it again as a worker.
+    #[error("cannot find out which program this is")]
+    Program(#[source] io::Error),
     /// The system does not give the threads that connections are served on.
     #[error("cannot start the threads that serve RTMP")]
     Threads(#[source] io::Error),

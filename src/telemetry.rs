@@ -23,3 +23,18 @@ pub fn start() -> Result<(), TryInitError> {
         .finish()
         .try_init()
 }
+
+/// Starts logging of a worker, whose lines become lines in its server's log.
+pub fn start_worker() -> Result<(), TryInitError> {
+    use tracing_subscriber::util::SubscriberInitExt;
+
+    let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .without_time()
+        .finish()
+        .try_init()
+}

@@ -3,11 +3,12 @@
 // The macro makes public items that it does not document.
 #![allow(missing_docs)]
 
-use crate::{millsink, millsrc};
+use crate::{millscale, millsink, millsrc};
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     millsrc::register(plugin)?;
-    millsink::register(plugin)
+    millsink::register(plugin)?;
+    millscale::register(plugin)
 }
 
 gst::plugin_define!(

@@ -1,6 +1,7 @@
 //! `millsink`: tracks as sink pads, to become a stream.
 
 mod imp;
+mod link;
 
 use std::sync::Arc;
 
@@ -9,8 +10,9 @@ use streammill_media::TrackKey;
 
 glib::wrapper! {
     /// A bin with one `appsink` for each requested pad: `video` and `audio`, and `video_1` and so on for further tracks.
+    /// One of a link that names none is for what comes.
     ///
-    /// With `location` set it publishes over RTMP by itself; without, its host takes what arrives.
+    /// With `stream` or `location` set it publishes over RTMP by itself; without, its host takes what arrives.
     pub struct MillSink(ObjectSubclass<imp::MillSink>) @extends gst::Bin, gst::Element, gst::Object, @implements gst::ChildProxy;
 }
 

@@ -9,8 +9,9 @@ use crate::Feed;
 
 glib::wrapper! {
     /// A bin with one `appsrc` for each requested pad: `video` and `audio`, and `video_1` and so on for further tracks.
+    /// One of a link that names none carries what the stream has and the other side takes.
     ///
-    /// With `location` set it plays the stream over RTMP by itself; without, its host feeds it.
+    /// With `stream` or `location` set it plays the stream over RTMP by itself; without, its host feeds it.
     pub struct MillSrc(ObjectSubclass<imp::MillSrc>) @extends gst::Bin, gst::Element, gst::Object, @implements gst::ChildProxy;
 }
 

@@ -5,7 +5,6 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{Shutdown, TcpStream, ToSocketAddrs},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,11 +14,11 @@ use std::{
 };
 
 use gst::{glib, prelude::*};
-use streammill_rtmp::{ClientConfig, ClientEvent, ClientSession, SessionError};
+use streammill_local_socket::NoServer;
+use streammill_rtmp::{ClientConfig, ClientEvent, ClientSession, SessionError, status};
 
-use crate::location::Location;
+use crate::{location::Location, socket::Socket};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time the server has to let the client in.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,7 +33,7 @@ pub(crate) struct Peer {
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
     asked: AtomicBool,
-    socket: Mutex<Option<TcpStream>>,
+    socket: Mutex<Option<Socket>>,
 }
 
 impl Peer {
@@ -49,12 +48,12 @@ impl Peer {
         let run = move || {
             let result = work(&for_thread);
             if let (Err(error), false, Some(element)) = (result, for_thread.is_asked(), weak.upgrade()) {
-                gst::element_error!(element, gst::ResourceError::Failed, ["{}", error]);
+                gst::element_error!(element, error.kind(), ("{}", error));
             }
         };
         let spawned = thread::Builder::new().name(name.to_owned()).spawn(run);
         spawned.map(|_| Self { stop }).map_err(|error| {
-            gst::element_error!(element, gst::ResourceError::Failed, ["no thread: {}", error]);
+            gst::element_error!(element, gst::ResourceError::Failed, ("no thread: {}", error));
             gst::StateChangeError
         })
     }
@@ -65,7 +64,7 @@ impl Drop for Peer {
         self.stop.asked.store(true, Ordering::Relaxed);
         if let Some(socket) = &*self.stop.socket() {
             // Already closed by the server is closed as well.
-            let _ = socket.shutdown(Shutdown::Both);
+            let _ = socket.shutdown();
         }
     }
 }
@@ -76,7 +75,7 @@ impl Stop {
     }
 
     /// The lock is held for single calls only; a poisoned one is still whole.
-    fn socket(&self) -> std::sync::MutexGuard<'_, Option<TcpStream>> {
+    fn socket(&self) -> std::sync::MutexGuard<'_, Option<Socket>> {
         self.socket.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -84,7 +83,7 @@ impl Stop {
 /// A session on a socket.
 pub(crate) struct Connection {
     pub(crate) session: ClientSession,
-    socket: TcpStream,
+    socket: Socket,
     input: Box<[u8]>,
 }
 
@@ -101,23 +100,8 @@ pub(crate) enum Heard {
 impl Connection {
     /// Connects, and waits until the server has let the client in.
     pub(crate) fn open(location: &Location, stop: &Stop) -> Result<Self, PeerError> {
-        let addresses = (location.host.as_str(), location.port).to_socket_addrs();
-        let mut failure = ErrorKind::NotFound.into();
-        let mut socket = None;
-        for address in addresses.map_err(PeerError::Connect)? {
-            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-                Ok(connected) => {
-                    socket = Some(connected);
-                    break;
-                }
-                Err(error) => failure = error,
-            }
-        }
-        let socket = socket.ok_or(PeerError::Connect(failure))?;
-        socket.set_nodelay(true).map_err(PeerError::Network)?;
-        socket
-            .set_write_timeout(Some(WRITE_TIMEOUT))
-            .map_err(PeerError::Network)?;
+        let socket = Socket::connect(&location.server)?;
+        socket.set_write_timeout(WRITE_TIMEOUT).map_err(PeerError::Network)?;
         *stop.socket() = Some(socket.try_clone().map_err(PeerError::Network)?);
         let config = ClientConfig {
             app: location.app.clone(),
@@ -168,9 +152,7 @@ impl Connection {
 
     /// Reads once, for at most `patience`, and lets the session take it.
     pub(crate) fn hear(&mut self, patience: Duration) -> Result<Heard, PeerError> {
-        self.socket
-            .set_read_timeout(Some(patience))
-            .map_err(PeerError::Network)?;
+        self.socket.set_read_timeout(patience).map_err(PeerError::Network)?;
         match self.socket.read(&mut self.input) {
             Ok(0) => Ok(Heard::Closed),
             Ok(length) => {
@@ -204,6 +186,8 @@ fn entropy() -> [u8; 32] {
 pub(crate) enum PeerError {
     #[error("cannot connect: {0}")]
     Connect(std::io::Error),
+    #[error(transparent)]
+    NoServer(#[from] NoServer),
     #[error("connection lost: {0}")]
     Network(std::io::Error),
     #[error("the server does not answer")]
@@ -214,6 +198,27 @@ pub(crate) enum PeerError {
     Refused { code: String, description: String },
     #[error("what the server sends is not RTMP: {0}")]
     Session(#[from] SessionError),
+    #[error("stream {stream} is not live; it was waited for {seconds} s")]
+    NotLive { stream: String, seconds: u32 },
+    #[error("stream {stream} has nothing that was asked for; it has {has}")]
+    NothingFits { stream: String, has: String },
     #[error("stopped")]
     Stopped,
+}
+
+impl PeerError {
+    /// What programs may tell apart.
+    fn kind(&self) -> gst::ResourceError {
+        match self {
+            Self::Connect(_) | Self::NoServer(_) | Self::NotLive { .. } | Self::NothingFits { .. } => {
+                gst::ResourceError::NotFound
+            }
+            Self::Refused { code, .. } if code == status::PUBLISH_BAD_NAME.text => gst::ResourceError::Busy,
+            Self::Refused { code, .. } if code == status::PLAY_STREAM_NOT_FOUND.text => gst::ResourceError::NotFound,
+            Self::Refused { .. } => gst::ResourceError::NotAuthorized,
+            Self::Network(_) | Self::Silent | Self::Closed | Self::Session(_) | Self::Stopped => {
+                gst::ResourceError::Failed
+            }
+        }
+    }
 }

@@ -1,7 +1,10 @@
-//! The publisher behind a `millsink` with a location: frames in, RTMP out.
+//! The publisher behind a `millsink` that was told its stream: frames in, RTMP out.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -32,12 +35,17 @@ pub(crate) fn channel() -> (SyncSender<Item>, Receiver<Item>) {
     sync_channel(MAX_WAITING)
 }
 
-/// Publishes what comes until all of `pads` pads have ended.
-pub(crate) fn publish(location: &Location, items: &Receiver<Item>, pads: usize, stop: &Stop) -> Result<(), PeerError> {
+/// Publishes what comes until as many pads have ended as are `expected`.
+pub(crate) fn publish(
+    location: &Location,
+    items: &Receiver<Item>,
+    expected: &AtomicUsize,
+    stop: &Stop,
+) -> Result<(), PeerError> {
     let mut connection = Connection::open(location, stop)?;
     connection.session.publish(&location.name);
     connection.wait_for(stop, |event| matches!(event, ClientEvent::PublishStarted))?;
-    let mut open = pads;
+    let mut ended = 0;
     let mut listened = Instant::now();
     while !stop.is_asked() {
         let is_idle = match items.recv_timeout(IDLE) {
@@ -46,14 +54,16 @@ pub(crate) fn publish(location: &Location, items: &Receiver<Item>, pads: usize, 
                 false
             }
             Ok(Item::End(done)) => {
-                open = open.saturating_sub(1);
-                if open == 0 {
+                ended += 1;
+                // A pad that is added from now on is too late.
+                let is_last = ended >= expected.load(Ordering::Relaxed);
+                if is_last {
                     connection.session.close_stream();
                 }
                 connection.flush()?;
                 // A pad that no longer waits was stopped.
                 let _ = done.send(());
-                if open == 0 {
+                if is_last {
                     return Ok(());
                 }
                 false

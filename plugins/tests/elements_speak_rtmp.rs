@@ -235,7 +235,7 @@ fn without_a_location_or_a_host_millsink_says_what_it_needs() {
     start();
     let error = run("videotestsrc num-buffers=5 ! x264enc tune=zerolatency ! out.video millsink name=out").unwrap_err();
     assert!(
-        error.contains("set location, or have a host take what arrives"),
+        error.contains("set stream or location, or have a host take what arrives"),
         "{error}"
     );
 }

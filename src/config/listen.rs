@@ -59,6 +59,54 @@ impl Serialize for ListenAddress {
     }
 }
 
+/// The socket for programs of this user on this machine, written `auto`, `off` or `/run/user/1000/streammill.sock`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LocalSocket {
+    /// Where such programs look for it by themselves.
+    #[default]
+    Auto,
+    /// None.
+    Off,
+    /// Elsewhere; they have to be told.
+    At(PathBuf),
+}
+
+impl LocalSocket {
+    /// From text as it stands in configurations.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "off" => Ok(Self::Off),
+            path if path.starts_with('/') => Ok(Self::At(path.into())),
+            _ => Err(format!(
+                "'{text}' is no place for the local socket; write \"auto\", \"off\" or a path from /"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for LocalSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => write!(f, "auto"),
+            Self::Off => write!(f, "off"),
+            Self::At(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for LocalSocket {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl Serialize for LocalSocket {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -72,6 +120,16 @@ mod tests {
         }
         for text in ["", "1935", "localhost:1935", "::1:1935:", "unix:", "unix:rtmp.sock"] {
             assert!(ListenAddress::parse(text).is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn the_local_socket_is_chosen_switched_off_or_put_elsewhere() {
+        for text in ["auto", "off", "/run/user/1000/streammill.sock"] {
+            assert_eq!(LocalSocket::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "on", "Auto", "streammill.sock", "unix:/run/x.sock"] {
+            assert!(LocalSocket::parse(text).is_err(), "{text:?} was accepted");
         }
     }
 }

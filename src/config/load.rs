@@ -23,6 +23,8 @@ const LIST_KEYS: &[&str] = &[
     "rtmp.proxy_protocol_from",
     "http.listen",
     "templates.paths",
+    "encoders.prefer",
+    "encoders.forbid",
 ];
 
 /// Loads the configuration. Without files the built-in application `live`, with HLS, is there.
@@ -134,11 +136,7 @@ fn key_parts(key: &str) -> Vec<&str> {
 
 fn built_in_app() -> App {
     App {
-        pipelines: Some(vec![PipelineUse {
-            template: "hls".to_owned(),
-            params: BTreeMap::new(),
-            publish_to: None,
-        }]),
+        pipelines: Some(vec![PipelineUse::of("hls")]),
         ..App::default()
     }
 }
@@ -470,6 +468,9 @@ mod tests {
                 ("STREAMMILL__RTMP__LISTEN", "127.0.0.1:7000,[::1]:7000"),
                 ("STREAMMILL__RTMP__MAX_CONNECTIONS", "5"),
                 ("STREAMMILL__HLS__LINGER", "3s"),
+                ("STREAMMILL__ENCODERS__PREFER", "va,x264enc"),
+                ("STREAMMILL__ENCODERS__SOFTWARE", "2"),
+                ("STREAMMILL__ENCODERS__LIMITS__NVIDIA", "3"),
                 ("PATH", "/bin"),
             ]),
         )
@@ -477,6 +478,9 @@ mod tests {
         assert_eq!(config.rtmp.listen.len(), 2);
         assert_eq!(config.rtmp.max_connections, 5);
         assert_eq!(config.hls.linger, super::super::Seconds::new(3));
+        assert_eq!(config.encoders.prefer, ["va", "x264enc"]);
+        assert_eq!(config.encoders.software, crate::config::SoftwareUse::UpTo(2));
+        assert_eq!(config.encoders.limits["nvidia"], 3);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{ListenAddress, Seconds, Size};
+use super::{Encoders, ListenAddress, LocalSocket, Seconds, Size};
 use crate::hub::{KeyError, StreamKey};
 
 /// The whole configuration.
@@ -20,8 +20,12 @@ pub struct Config {
     pub tls: Tls,
     /// Where templates are found.
     pub templates: Templates,
+    /// Which encoders pipelines get.
+    pub encoders: Encoders,
     /// HLS packaging.
     pub hls: Hls,
+    /// Processes that pipelines run in.
+    pub workers: Workers,
     /// How the server stops.
     pub shutdown: Shutdown,
     /// Settings of every application, where the application does not set its own.
@@ -45,6 +49,8 @@ pub struct Rtmp {
     pub listen: Vec<ListenAddress>,
     /// Where to listen for RTMPS, with the certificates of `[tls]`.
     pub tls_listen: Vec<ListenAddress>,
+    /// The socket at which programs of the same user find the server: the GStreamer elements, `streammill preview`.
+    pub local_socket: LocalSocket,
     /// Networks of load balancers. A connection from there begins with a PROXY header, which is believed; from elsewhere
     /// none is looked for.
     pub proxy_protocol_from: Vec<IpNet>,
@@ -75,6 +81,7 @@ impl Default for Rtmp {
         Self {
             listen: vec![ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 1935)))],
             tls_listen: Vec::new(),
+            local_socket: LocalSocket::Auto,
             proxy_protocol_from: Vec::new(),
             chunk_size: Size(4096),
             max_message: Size(16 << 20),
@@ -138,6 +145,45 @@ impl Default for Http {
 pub struct Templates {
     /// Directories with templates. They are added to the shipped ones; an equal name replaces a shipped one.
     pub paths: Vec<PathBuf>,
+}
+
+/// `[workers]`: the processes that pipelines run in which decode or encode.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Workers {
+    /// Which pipelines run in a process of their own.
+    pub isolation: Isolation,
+    /// Keep one ready for the next pipeline, so that it begins at once.
+    pub spare: bool,
+    /// Lowers the priority of workers, from 0 to 19, so that players are served first.
+    pub nice: u8,
+    /// Most processor cores one worker may use. 0 is all.
+    pub cores: usize,
+    /// Most memory one worker may use; it is ended beyond that. 0 is no limit.
+    pub memory: Size,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            isolation: Isolation::Template,
+            spare: true,
+            nice: 5,
+            cores: 0,
+            memory: Size(2 << 30),
+        }
+    }
+}
+
+/// Which pipelines run in a process of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// Those whose template says so, or decodes or encodes.
+    #[default]
+    Template,
+    /// None.
+    Never,
 }
 
 /// `[hls]`
@@ -357,6 +403,45 @@ pub struct PipelineUse {
     pub params: BTreeMap<String, toml::Value>,
     /// Where its output goes, for templates that publish a stream.
     pub publish_to: Option<TargetPattern>,
+    /// What starts it.
+    pub when: When,
+    /// Only for streams whose name fits this, where `*` stands for any characters and `?` for one.
+    #[serde(rename = "match")]
+    pub names: Option<String>,
+    /// How long one that runs on demand goes on when the last viewer has left.
+    pub keep: Seconds,
+}
+
+/// What starts a pipeline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// Its stream is published.
+    #[default]
+    Publish,
+    /// Someone wants to see what it makes.
+    Demand,
+    /// The API.
+    Manual,
+}
+
+impl PipelineUse {
+    /// A template with its own defaults, for every stream.
+    pub fn of(template: &str) -> Self {
+        Self {
+            template: template.to_owned(),
+            params: BTreeMap::new(),
+            publish_to: None,
+            when: When::default(),
+            names: None,
+            keep: keep(),
+        }
+    }
+}
+
+/// Long enough for a player that comes back.
+fn keep() -> Seconds {
+    Seconds::new(30)
 }
 
 impl<'de> Deserialize<'de> for PipelineUse {
@@ -371,21 +456,23 @@ impl<'de> Deserialize<'de> for PipelineUse {
             params: BTreeMap<String, toml::Value>,
             #[serde(default)]
             publish_to: Option<TargetPattern>,
+            #[serde(default)]
+            when: When,
+            #[serde(default, rename = "match")]
+            names: Option<String>,
+            #[serde(default = "keep")]
+            keep: Seconds,
         }
 
         impl<'de> serde::de::Visitor<'de> for Visitor {
             type Value = PipelineUse;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a template's name, or a table with template, params and publish_to")
+                f.write_str("a template's name, or a table with template, params, publish_to, when, match and keep")
             }
 
             fn visit_str<E: serde::de::Error>(self, template: &str) -> Result<PipelineUse, E> {
-                Ok(PipelineUse {
-                    template: template.to_owned(),
-                    params: BTreeMap::new(),
-                    publish_to: None,
-                })
+                Ok(PipelineUse::of(template))
             }
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<PipelineUse, A::Error> {
@@ -394,6 +481,9 @@ impl<'de> Deserialize<'de> for PipelineUse {
                     template: table.template,
                     params: table.params,
                     publish_to: table.publish_to,
+                    when: table.when,
+                    names: table.names,
+                    keep: table.keep,
                 })
             }
         }
@@ -439,7 +529,7 @@ impl TargetPattern {
 }
 
 /// The name of an output that is the only one.
-const ONLY_OUTPUT: &str = "out";
+pub const ONLY_OUTPUT: &str = "out";
 
 impl TryFrom<String> for TargetPattern {
     type Error = String;

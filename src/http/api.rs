@@ -7,10 +7,15 @@ use std::time::Instant;
 use serde::Serialize;
 use streammill_media::{Codec, Format, MediaKind};
 
-use super::{Site, meter::Rates};
+use super::{
+    Site,
+    meter::Rates,
+    pipelines::{self, Pipeline},
+};
 use crate::{
     hub::{LiveSnapshot, Origin, Protocol, StreamKey, StreamSnapshot},
     output::date_time::Rfc3339,
+    pipeline::roster::PipelineSnapshot,
 };
 
 /// `GET /api/v1/server`
@@ -121,43 +126,6 @@ struct Play {
     hls: Option<String>,
 }
 
-/// `GET /api/v1/pipelines`
-#[derive(Debug, Serialize)]
-pub(super) struct Pipelines {
-    pipelines: Vec<Pipeline>,
-}
-
-#[derive(Debug, Serialize)]
-struct Pipeline {
-    template: String,
-    /// The stream it works on, as `app/name`; a source has none.
-    stream: Option<String>,
-    /// The stream it publishes.
-    publishes: Option<String>,
-    /// `starting`, `running`, `restarting`, `stopped` or `failed`.
-    state: String,
-    restarts: u64,
-    /// Why it is not running.
-    message: Option<String>,
-}
-
-/// A pipeline, as whoever runs it describes it.
-#[derive(Clone, Debug)]
-pub struct PipelineStatus {
-    /// Name of its template.
-    pub template: String,
-    /// The stream it works on.
-    pub stream: Option<StreamKey>,
-    /// The stream it publishes.
-    pub publishes: Option<StreamKey>,
-    /// In one word.
-    pub state: &'static str,
-    /// How often it was started again.
-    pub restarts: u64,
-    /// Why it is not running.
-    pub message: Option<String>,
-}
-
 pub(super) fn server(site: &Site) -> Server {
     let all = site.hub.streams();
     let live: Vec<&StreamSnapshot> = all.iter().filter(|stream| stream.live.is_some()).collect();
@@ -193,13 +161,7 @@ pub(super) fn stream(site: &Site, key: &StreamKey) -> Option<Stream> {
     Some(describe(site, &stream, &(site.pipelines)()))
 }
 
-pub(super) fn pipelines(site: &Site) -> Pipelines {
-    Pipelines {
-        pipelines: (site.pipelines)().iter().map(Pipeline::from).collect(),
-    }
-}
-
-fn describe(site: &Site, stream: &StreamSnapshot, pipelines: &[PipelineStatus]) -> Stream {
+fn describe(site: &Site, stream: &StreamSnapshot, pipelines: &[PipelineSnapshot]) -> Stream {
     let key = &stream.key;
     let rates = site.meter().rates(key);
     let live = stream.live.as_ref();
@@ -228,11 +190,7 @@ fn describe(site: &Site, stream: &StreamSnapshot, pipelines: &[PipelineStatus]) 
             flv: live.map(|_| format!("/{path}.flv")),
             hls: site.hls.has(key).then(|| format!("/{path}.m3u8")),
         },
-        pipelines: pipelines
-            .iter()
-            .filter(|pipeline| pipeline.stream.as_ref() == Some(key))
-            .map(Pipeline::from)
-            .collect(),
+        pipelines: pipelines::of_stream(pipelines, key),
     }
 }
 
@@ -389,19 +347,6 @@ impl From<&Origin> for Publisher {
                 address: None,
                 encoder: template.clone(),
             },
-        }
-    }
-}
-
-impl From<&PipelineStatus> for Pipeline {
-    fn from(status: &PipelineStatus) -> Self {
-        Self {
-            template: status.template.clone(),
-            stream: status.stream.as_ref().map(StreamKey::to_string),
-            publishes: status.publishes.as_ref().map(StreamKey::to_string),
-            state: status.state.to_owned(),
-            restarts: status.restarts,
-            message: status.message.clone(),
         }
     }
 }

@@ -21,7 +21,7 @@ const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 
 /// `/APP/NAME.m3u8`
 pub(super) async fn multivariant(site: &Site, key: &StreamKey, folder: &str) -> Response {
-    let may_come = site.hub.is_live(key);
+    let may_come = site.hub.is_live(key) | site.roster.want(&site.hub, key);
     match site.hls.multivariant(key, folder, may_come, PATIENCE).await {
         Ok(text) => reply::whole(PLAYLIST, reply::FRESH, text),
         Err(missing) => absent(site, key, missing),
@@ -30,6 +30,8 @@ pub(super) async fn multivariant(site: &Site, key: &StreamKey, folder: &str) -> 
 
 /// `/APP/NAME/FILE`
 pub(super) fn file(site: &Site, key: &StreamKey, resource: Resource, request: &HeaderMap, viewer: Viewer) -> Response {
+    // Whoever reads on keeps running what makes it.
+    site.roster.want(&site.hub, key);
     let seen = |bytes: usize| site.audience().note(key, viewer, bytes as u64, Instant::now());
     let tag = format!("\"{resource}\"");
     match resource {

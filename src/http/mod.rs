@@ -12,6 +12,7 @@ mod hls;
 mod live;
 mod meter;
 mod page;
+mod pipelines;
 mod reply;
 mod route;
 mod stat;
@@ -25,6 +26,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Buf;
+use futures_util::Stream;
 use hyper::{ext::Protocol, upgrade::OnUpgrade};
 use tokio::{net::TcpListener, sync::Semaphore, time::interval};
 use tracing::debug;
@@ -35,10 +38,17 @@ use warp::{
     reply::Response,
 };
 
-pub use api::PipelineStatus;
 pub use connection::Stop;
 
-use crate::{config::Vhosts, hub::Hub, output};
+use crate::{
+    config::Vhosts,
+    hub::Hub,
+    output,
+    pipeline::{
+        encoder::status::EncodersStatus,
+        roster::{PipelineSnapshot, Roster},
+    },
+};
 use audience::{Audience, Viewer};
 use connection::Slot;
 use meter::Meter;
@@ -54,7 +64,11 @@ pub struct Site {
     /// The segments.
     pub hls: output::hls::Store,
     /// The pipelines there are, as they stand.
-    pub pipelines: Box<dyn Fn() -> Vec<PipelineStatus> + Send + Sync>,
+    pub pipelines: Box<dyn Fn() -> Vec<PipelineSnapshot> + Send + Sync>,
+    /// Where they can be changed.
+    pub roster: Roster,
+    /// The encoders there are, as they stand.
+    pub encoders: Box<dyn Fn() -> EncodersStatus + Send + Sync>,
     /// What an application gives its viewers; `None` if there is no such application.
     pub apps: Box<Apps>,
     /// Which application a name means at the host that is asked.
@@ -102,6 +116,8 @@ impl Site {
             hub,
             hls,
             pipelines: Box::new(Vec::new),
+            roster: Roster::default(),
+            encoders: Box::new(EncodersStatus::default),
             apps: Box::new(|_| Some(App::default())),
             vhosts: Vhosts::default(),
             rtmp_port: None,
@@ -167,7 +183,8 @@ fn answers(
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::ext::optional::<Protocol>())
         .and(warp::ext::get::<Arc<Slot>>())
-        .then(move |method, path: FullPath, host, query, headers, version, upgrade, protocol, slot| {
+        .and(warp::body::stream())
+        .then(move |method, path: FullPath, host, query, headers, version, upgrade, protocol, slot, body| {
             let (site, stop) = (site.clone(), stop.clone());
             async move {
                 let request = Request {
@@ -182,7 +199,7 @@ fn answers(
                     slot,
                     stop,
                 };
-                let response = reply::finish(request.answer(&site, path.as_str()).await);
+                let response = reply::finish(request.answer(&site, path.as_str(), body).await);
                 debug!(method = %request.method, path = path.as_str(), status = response.status().as_u16(), "request");
                 response
             }
@@ -209,9 +226,15 @@ struct Request {
 }
 
 impl Request {
-    async fn answer(&self, site: &Site, path: &str) -> Response {
+    async fn answer(
+        &self,
+        site: &Site,
+        path: &str,
+        body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    ) -> Response {
         match self.method {
             Method::GET | Method::HEAD => {}
+            _ if pipelines::is_change(&self.method) && path.starts_with("/api/") => {}
             Method::CONNECT if websocket::is_wanted(self) => {}
             Method::OPTIONS => return reply::preflight(),
             _ => return reply::method_not_allowed(&self.method),
@@ -225,13 +248,21 @@ impl Request {
         if self.method == Method::CONNECT && !matches!(route, Route::Flv(_)) {
             return reply::failure(StatusCode::NOT_FOUND, "a WebSocket is at /APP/NAME.flv only");
         }
+        if pipelines::is_change(&self.method) && !matches!(route, Route::Pipelines(_)) {
+            return reply::method_not_allowed(&self.method);
+        }
         // Answers may wait for a segment; a server that stops does not.
-        let answer = self.follow(site, route);
+        let answer = self.follow(site, route, body);
         let answer = self.stop.connections.run_until_cancelled(answer).await;
         answer.unwrap_or_else(|| reply::failure(StatusCode::SERVICE_UNAVAILABLE, STOPPING))
     }
 
-    async fn follow(&self, site: &Site, route: Route) -> Response {
+    async fn follow(
+        &self,
+        site: &Site,
+        route: Route,
+        body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    ) -> Response {
         match route {
             Route::Page => page::page(&self.headers),
             Route::Asset(path) => page::asset(&self.headers, &path),
@@ -247,7 +278,8 @@ impl Request {
                 Some(stream) => reply::json(&stream),
                 None => reply::failure(StatusCode::NOT_FOUND, live::NOT_LIVE),
             },
-            Route::Pipelines => reply::json(&api::pipelines(site)),
+            Route::Pipelines(route) => pipelines::answer(site, route, self, body).await,
+            Route::Encoders => reply::json(&(site.encoders)()),
             Route::Stat => match stat::document(site) {
                 Ok(document) => reply::whole("text/xml", reply::FRESH, document),
                 Err(error) => reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &format!("no XML: {error}")),

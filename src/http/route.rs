@@ -23,14 +23,45 @@ pub(super) enum Route {
     Streams,
     /// `/api/v1/streams/APP/NAME`
     Stream(StreamKey),
-    /// `/api/v1/pipelines`
-    Pipelines,
+    /// Below `/api/v1/pipelines` and `/api/v1/streams/APP/NAME/pipelines`.
+    Pipelines(PipelineRoute),
+    /// `/api/v1/encoders`
+    Encoders,
     /// `/healthz`
     Health,
     /// `/readyz`
     Ready,
     /// `/stat`
     Stat,
+}
+
+/// What of pipelines is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PipelineRoute {
+    /// `/api/v1/pipelines`
+    All,
+    /// `/api/v1/streams/APP/NAME/pipelines`
+    OfStream(StreamKey),
+    /// `/api/v1/pipelines/ID`
+    One(u64),
+    /// `/api/v1/pipelines/ID/restart`
+    Restart(u64),
+    /// `/api/v1/pipelines/ID/graph`
+    Graph(u64),
+}
+
+impl PipelineRoute {
+    /// From what follows `pipelines` in a path.
+    fn parse(parts: &[&str]) -> Option<Self> {
+        let number = |text: &str| text.parse().ok();
+        match parts {
+            [] => Some(Self::All),
+            [id] => number(id).map(Self::One),
+            [id, "restart"] => number(id).map(Self::Restart),
+            [id, "graph"] => number(id).map(Self::Graph),
+            _ => None,
+        }
+    }
 }
 
 /// Why a path asks for nothing.
@@ -70,8 +101,21 @@ impl Route {
             ["preview", app, name @ ..] => key(app, name, "").map(|_| Self::Page),
             ["api", "v1", "server"] => Ok(Self::Server),
             ["api", "v1", "streams"] => Ok(Self::Streams),
+            ["api", "v1", "streams", app, name @ .., "pipelines"] if !name.is_empty() => {
+                let key = key(app, name, "")?;
+                Ok(Self::Pipelines(PipelineRoute::OfStream(key)))
+            }
+            ["api", "v1", "streams", app, name @ .., "pipelines", id] if !name.is_empty() => {
+                key(app, name, "")?;
+                let id = PipelineRoute::parse(&[id]).ok_or(RouteError::Unknown)?;
+                Ok(Self::Pipelines(id))
+            }
             ["api", "v1", "streams", app, name @ ..] => key(app, name, "").map(Self::Stream),
-            ["api", "v1", "pipelines"] => Ok(Self::Pipelines),
+            ["api", "v1", "pipelines", rest @ ..] => {
+                let route = PipelineRoute::parse(rest).ok_or(RouteError::Unknown)?;
+                Ok(Self::Pipelines(route))
+            }
+            ["api", "v1", "encoders"] => Ok(Self::Encoders),
             ["api", ..] => Err(RouteError::Unknown),
             [app, name @ .., file] => Self::of_stream(app, name, file),
             _ => Err(RouteError::Unknown),
@@ -198,7 +242,21 @@ mod tests {
             ("/api/v1/server", Route::Server),
             ("/api/v1/streams", Route::Streams),
             ("/api/v1/streams/live/x.y", Route::Stream(stream("live", "x.y"))),
-            ("/api/v1/pipelines", Route::Pipelines),
+            ("/api/v1/pipelines", Route::Pipelines(PipelineRoute::All)),
+            ("/api/v1/pipelines/7", Route::Pipelines(PipelineRoute::One(7))),
+            ("/api/v1/pipelines/7/graph", Route::Pipelines(PipelineRoute::Graph(7))),
+            (
+                "/api/v1/pipelines/7/restart",
+                Route::Pipelines(PipelineRoute::Restart(7)),
+            ),
+            (
+                "/api/v1/streams/live/a/b/pipelines",
+                Route::Pipelines(PipelineRoute::OfStream(stream("live", "a/b"))),
+            ),
+            (
+                "/api/v1/streams/live/x/pipelines/7",
+                Route::Pipelines(PipelineRoute::One(7)),
+            ),
             ("/healthz", Route::Health),
             ("/readyz", Route::Ready),
             ("/stat", Route::Stat),
@@ -233,6 +291,8 @@ mod tests {
             ("/live/video.a1.media.m3u8", Unknown),
             ("/preview/live", Unknown),
             ("/api/v2/streams", Unknown),
+            ("/api/v1/pipelines/x", Unknown),
+            ("/api/v1/pipelines/7/other", Unknown),
         ] {
             assert_eq!(Route::parse(path), Err(error), "{path}");
         }

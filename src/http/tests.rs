@@ -13,6 +13,10 @@ use super::*;
 use crate::{
     hub::{Limits, Origin, Publication, StreamKey},
     output::hls::{Chunk, Presentation, Settings, Store, TrackInfo, TrackWriter},
+    pipeline::{
+        job::{Destination, Status},
+        plan::PipelineId,
+    },
 };
 
 /// A site on a free port, stopped when it is dropped.
@@ -203,6 +207,7 @@ async fn pages_of_other_sites_may_read_every_answer_good_or_bad() {
         (Method::GET, "/api/v1/streams/live/x", 404),
         (Method::GET, "/api/v1/streams", 200),
         (Method::GET, "/api/v1/pipelines", 200),
+        (Method::GET, "/api/v1/encoders", 200),
         (Method::GET, "/healthz", 200),
         (Method::GET, "/readyz", 200),
         (Method::GET, "/stat", 200),
@@ -279,16 +284,41 @@ async fn viewers_are_answered_before_anyone_publishes_and_played_to_when_someone
 }
 
 #[tokio::test]
+async fn the_json_tells_which_encoders_there_are() {
+    let server = Running::with(|site| Site {
+        encoders: Box::new(|| EncodersStatus {
+            software_sessions: 3,
+            software_cores_allowed: 1.5,
+            ..EncodersStatus::default()
+        }),
+        ..site
+    })
+    .await;
+    let response = server.get("/api/v1/encoders").await;
+    assert_eq!(header(&response, "content-type"), "application/json");
+    let all: serde_json::Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(
+        (&all["software_sessions"], &all["software_cores_allowed"]),
+        (&3.into(), &1.5.into())
+    );
+    assert_eq!(all["software_sessions_allowed"], serde_json::Value::Null);
+    assert_eq!(all["encoders"], serde_json::json!([]));
+}
+
+#[tokio::test]
 async fn the_json_tells_what_is_live_and_who_watches() {
     let server = Running::with(|site| Site {
         pipelines: Box::new(|| {
-            vec![PipelineStatus {
+            vec![PipelineSnapshot {
+                number: 1,
+                id: PipelineId::Source("s".to_owned()),
                 template: "hls".to_owned(),
-                stream: Some(key("x")),
-                publishes: None,
-                state: "running",
-                restarts: 2,
-                message: None,
+                input: Some(key("x")),
+                destination: Destination::None,
+                status: Status {
+                    restarts: 2,
+                    ..Status::default()
+                },
             }]
         }),
         rtmp_port: Some(1935),

@@ -10,13 +10,10 @@ use streammill_media::{MediaKind, Track, TrackId, TrackKey};
 
 use super::{
     decoder::{decoder, parser},
-    encoder::Encoder,
+    encoder::Chosen,
     syntax::{map_words, names, words},
     template::{Launch, TrackChoice},
 };
-
-/// The encoders chosen for a template's roles.
-pub type Chosen = BTreeMap<String, &'static Encoder>;
 
 /// What arrives where: the names of the `millsink`s, and their pads.
 pub type Outgoing = BTreeMap<String, Vec<TrackKey>>;
@@ -169,7 +166,7 @@ fn with_elements(text: &str, chosen: &Chosen, coding: &Coding) -> String {
     map_words(text, |word, next| match (word, coding) {
         ("encoder", _) => {
             let role = next?.strip_prefix("name=")?;
-            Some(chosen.get(role)?.element.to_owned())
+            Some(chosen.get(role)?.element.clone())
         }
         ("parser", Coding::Of { parser, .. }) => Some((*parser).to_owned()),
         ("decoder", Coding::Of { decoder, .. }) => Some(decoder.clone()),

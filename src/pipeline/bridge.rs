@@ -3,11 +3,7 @@
 //! It reads the stream frame by frame, so a change of configuration takes effect exactly where it came; it never blocks
 //! and never queues: what a pipeline does not take stays in the stream's ring until that moves on.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use streammill_media::{
@@ -17,8 +13,9 @@ use tokio::time::{Instant as Clock, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    instance::{Instance, Report},
+    instance::{Failure, Report},
     policy::{Gate, Verdict},
+    running::Running,
     template::{OnChange, TrackChoice},
 };
 use crate::hub::{Event, Hub, Packet, PublicationId, StreamKey, Subscriber};
@@ -60,7 +57,7 @@ pub enum Outcome {
     /// The pipeline came to its end by itself.
     Finished,
     /// The pipeline failed.
-    Failed(String),
+    Failed(Failure),
 }
 
 /// What becomes of one frame.
@@ -119,17 +116,11 @@ impl Bridge {
         self.dropped
     }
 
-    /// Feeds an instance for as long as it is the right one. Its time begins with the first frame, whose place on the
-    /// stream's timeline is noted in `origin`: muxers measure the length of a file from zero.
-    pub async fn feed(
-        &mut self,
-        instance: &mut Instance,
-        origin: &OnceLock<MediaTime>,
-        on_change: OnChange,
-        stop: &CancellationToken,
-    ) -> Outcome {
+    /// Feeds a pipeline for as long as it is the right one. Its time begins with the first frame: muxers measure the length
+    /// of a file from zero.
+    pub async fn feed(&mut self, instance: &mut Running, on_change: OnChange, stop: &CancellationToken) -> Outcome {
         let has_video = self.tracks().iter().any(|track| track.kind() == MediaKind::Video);
-        let mut feeding = Feeding::new(has_video, origin);
+        let mut feeding = Feeding::new(has_video);
         let mut waits_since = None;
         loop {
             while let Some(packet) = self.batch.get(self.next) {
@@ -210,22 +201,20 @@ async fn gone(hub: &Hub, key: &StreamKey, id: PublicationId) {
 fn outcome_of(report: Report) -> Outcome {
     match report {
         Report::End => Outcome::Finished,
-        Report::Failure(reason) => Outcome::Failed(reason),
+        Report::Failure(failure) => Outcome::Failed(failure),
     }
 }
 
 /// What is remembered while one instance is fed.
-struct Feeding<'a> {
-    origin: &'a OnceLock<MediaTime>,
+struct Feeding {
     gate: Gate,
     clocks: BTreeMap<TrackKey, SampleClock>,
     dropped: u64,
 }
 
-impl<'a> Feeding<'a> {
-    fn new(has_video: bool, origin: &'a OnceLock<MediaTime>) -> Self {
+impl Feeding {
+    fn new(has_video: bool) -> Self {
         Self {
-            origin,
             gate: Gate::new(has_video),
             clocks: BTreeMap::new(),
             dropped: 0,
@@ -236,25 +225,25 @@ impl<'a> Feeding<'a> {
         &mut self,
         frame: &Frame,
         tracks: &mut Chosen,
-        instance: &Instance,
+        instance: &mut Running,
         on_change: OnChange,
         patience: bool,
     ) -> Step {
         let key = frame.track_key();
         let changed = tracks.adopt(frame);
-        let Some(feed) = instance.feed(key) else {
+        if !instance.takes(key) {
             // A track that was not there when the instance was built.
             return match changed {
                 Some(_) => Step::Leave(Outcome::Changed),
                 None => Step::Go,
             };
-        };
+        }
         match changed {
             // Elements follow another size, not another coding.
             Some(Change { recoded: true, .. }) => return Step::Leave(Outcome::Changed),
             Some(_) if on_change == OnChange::Rotate => return Step::Leave(Outcome::Changed),
             Some(Change { track, .. }) => {
-                feed.start(track);
+                instance.configure(track);
                 match frame.kind {
                     MediaKind::Video => self.gate.require_key(key),
                     _ => drop(self.clocks.remove(&key)),
@@ -265,7 +254,10 @@ impl<'a> Feeding<'a> {
         if frame.role != FrameRole::Coded {
             return Step::Go;
         }
-        match self.gate.admit(key, frame.key, frame.dts, feed.level(), patience) {
+        match self
+            .gate
+            .admit(key, frame.key, frame.dts, instance.level(key), patience)
+        {
             Verdict::Push => {}
             Verdict::Wait => return Step::Wait,
             Verdict::Skip => return Step::Go,
@@ -274,19 +266,19 @@ impl<'a> Feeding<'a> {
                 return Step::Go;
             }
             Verdict::Stalled => {
-                return Step::Leave(Outcome::Failed(format!("it has taken no {key} for too long")));
+                return Step::Leave(Outcome::Failed(format!("it has taken no {key} for too long").into()));
             }
         }
-        let origin = *self.origin.get_or_init(|| frame.dts);
+        let origin = instance.origin(frame.dts);
         if frame.dts < origin {
             // Sound from before the first picture that happened to be sent after it.
             return Step::Go;
         }
         let (dts, pts) = self.times(frame, &tracks.tracks);
         let (dts, pts) = (dts - origin, pts - origin);
-        match feed.push_data(frame.data(), frame.key, dts, pts) {
+        match instance.push(key, frame.data(), frame.key, dts, pts) {
             Ok(()) => Step::Go,
-            Err(error) => Step::Leave(Outcome::Failed(error.to_string())),
+            Err(reason) => Step::Leave(Outcome::Failed(reason.into())),
         }
     }
 

@@ -10,7 +10,10 @@ use std::{
 
 use rust_embed::RustEmbed;
 
-use super::template::{Fragments, Template};
+use super::{
+    encoder::Map,
+    template::{Fragments, Template},
+};
 use crate::config::{Problem, nearest};
 
 /// Templates and fragments that are part of the program.
@@ -27,6 +30,7 @@ pub struct Library {
     templates: BTreeMap<String, Entry>,
     fragments: Fragments,
     sheets: Arc<[File]>,
+    encoders: Map,
     problems: Vec<Problem>,
 }
 
@@ -42,6 +46,7 @@ pub struct Entry {
     text: Arc<str>,
     /// The files that its fragments may be from.
     sheets: Arc<[File]>,
+    encoders: Map,
 }
 
 /// A file's path and its text.
@@ -51,6 +56,11 @@ impl Library {
     /// Reads the shipped templates and those in the directories. A template replaces one of the same name that was read
     /// before it. What is wrong with files is returned beside what could be read.
     pub fn load(directories: &[PathBuf]) -> (Self, Vec<Problem>) {
+        Self::load_for(directories, Map::built_in())
+    }
+
+    /// The same with other encoders to check templates with than those that are built in.
+    fn load_for(directories: &[PathBuf], encoders: Map) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
         let mut sheets = shipped(true);
         for directory in directories {
@@ -64,6 +74,7 @@ impl Library {
         let mut library = Self {
             fragments,
             sheets: sheets.into(),
+            encoders,
             ..Self::default()
         };
         for (path, text) in shipped(false) {
@@ -80,7 +91,7 @@ impl Library {
 
     /// Reads all of it anew. Where a file has become bad, what was in it before stays, and says so.
     pub fn reload(&self, directories: &[PathBuf]) -> Self {
-        let (mut library, problems) = Self::load(directories);
+        let (mut library, problems) = Self::load_for(directories, self.encoders.clone());
         for entry in self.templates.values() {
             let Some(path) = &entry.path else { continue };
             let of_file = |problem: &&Problem| problem.place.as_ref().is_some_and(|(place, _)| covers(place, path));
@@ -105,6 +116,15 @@ impl Library {
         if is_same { None } else { now.inspect() }
     }
 
+    /// The same with other encoders to check templates with than those that are built in.
+    pub fn with_encoders(mut self, map: &Map) -> Self {
+        self.encoders = map.clone();
+        for entry in self.templates.values_mut() {
+            entry.encoders = map.clone();
+        }
+        self
+    }
+
     fn add(&mut self, place: &Path, text: &str, path: Option<PathBuf>) -> Vec<Problem> {
         match Template::parse_with(place, text, &self.fragments) {
             Ok(template) => {
@@ -114,6 +134,7 @@ impl Library {
                     problem: None,
                     text: text.into(),
                     sheets: self.sheets.clone(),
+                    encoders: self.encoders.clone(),
                 };
                 self.templates.insert(entry.template.name.clone(), entry);
                 Vec::new()

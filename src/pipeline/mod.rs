@@ -6,27 +6,41 @@
 //! is the only part of the server that knows GStreamer. It knows no protocol.
 
 pub mod assembly;
+pub mod blueprint;
 pub mod bridge;
 pub mod clip;
+pub mod cmaf;
 pub mod conductor;
+pub mod control;
 pub mod decoder;
+pub mod demand;
 pub mod encoder;
+pub mod graph;
 pub mod inspect;
 pub mod instance;
+pub mod job;
 pub mod ladder;
 pub mod library;
 pub mod packages;
 pub mod params;
 pub mod plan;
 pub mod policy;
+pub mod preview;
+pub mod product;
 pub mod publisher;
 pub mod recording;
+pub mod roster;
+pub mod running;
 pub mod segments;
 pub mod set;
+pub mod stages;
 pub mod supervisor;
 pub mod syntax;
+pub mod taps;
 pub mod template;
 pub mod trial;
+pub mod vitals;
+pub mod worker;
 
 use std::sync::OnceLock;
 

@@ -29,6 +29,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "aacparse",
             "splitmuxsink",
             "deinterlace",
+            "vp9enc",
         ],
     ),
     ("gstreamer1.0-plugins-ugly", &["x264enc"]),
@@ -46,6 +47,8 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "hlssink2",
             "rtmp2sink",
             "rtmp2src",
+            "x265enc",
+            "av1enc",
             "nvh264enc",
             "vah264enc",
         ],
@@ -54,6 +57,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
         "gstreamer1.0-libav",
         &["avdec_h264", "avdec_aac", "avenc_aac", "avdec_h265"],
     ),
+    ("gstreamer1.0-gl", &["glimagesink"]),
     (
         "gstreamer1.0-x",
         &[

@@ -207,6 +207,7 @@ impl Param {
             Some(Unit::Nanoseconds | Unit::Milliseconds | Unit::Seconds) => self.kind == Kind::Duration,
         };
         let is_ladder = self.kind == Kind::Ladder;
+        let sets_rungs = !self.height_sets.0.is_empty() || !self.fps_sets.0.is_empty();
         let wrong = [
             (
                 self.kind == Kind::Enum && self.values.is_empty(),
@@ -227,7 +228,7 @@ impl Param {
                 "a ladder sets nothing by itself; its rungs do, by `height_sets` and `fps_sets`",
             ),
             (
-                !is_ladder && !(self.height_sets.0.is_empty() && self.fps_sets.0.is_empty()),
+                !is_ladder && sets_rungs,
                 "only a ladder has `height_sets` and `fps_sets`",
             ),
         ];

@@ -3,16 +3,18 @@
 //! All that can be wrong with what was configured is found when the plan is made, before anything runs. What depends on
 //! the streams is a pure function of them.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use wildmatch::WildMatch;
 
 use super::{
+    job::{Destination, Input, Job},
     library::Library,
     params::{self, Given, Values},
-    supervisor::{Destination, Input, Job},
     template::{Output, Template},
 };
 use crate::{
-    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern, TemplateParams},
+    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern, TemplateParams, When},
     hub::{Origin, PublicationId, StreamKey, StreamSnapshot},
 };
 
@@ -23,15 +25,47 @@ const RECORDER: (&str, &str) = ("record", "format");
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     apps: BTreeMap<String, Vec<Prepared>>,
+    defaults: BTreeMap<String, TemplateParams>,
     sources: BTreeMap<String, Job>,
+    library: Library,
 }
 
-/// A pipeline that runs on every stream of an app.
+/// A pipeline that runs on streams, with everything checked that does not depend on the stream.
 #[derive(Clone, Debug)]
-struct Prepared {
+pub struct Prepared {
     template: Arc<Template>,
     values: Values,
     goes: Goes,
+    when: When,
+    names: Option<WildMatch>,
+    keep: Duration,
+}
+
+/// A pipeline that a stream may have.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Which one.
+    pub id: PipelineId,
+    /// What it is to do.
+    pub job: Job,
+    /// What starts it.
+    pub start: Start,
+}
+
+/// What starts a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Its stream is there.
+    Now,
+    /// Someone wants to see this, or has so lately.
+    Demand {
+        /// The streams of which one is wanted.
+        keys: Vec<StreamKey>,
+        /// How long it goes on when nobody wants that any more.
+        keep: Duration,
+    },
+    /// Someone says so.
+    Manual,
 }
 
 #[derive(Clone, Debug)]
@@ -49,6 +83,18 @@ pub enum PipelineId {
     Source(String),
     /// The one of this number in its app's list, for this publication.
     Stream(PublicationId, usize),
+    /// The one of this number that was ordered for this publication.
+    Ordered(PublicationId, u64),
+}
+
+impl PipelineId {
+    /// The publication it works on.
+    pub fn publication(&self) -> Option<PublicationId> {
+        match self {
+            Self::Source(_) => None,
+            Self::Stream(publication, _) | Self::Ordered(publication, _) => Some(*publication),
+        }
+    }
 }
 
 /// A live stream, as far as it matters here.
@@ -89,7 +135,10 @@ impl LiveStream {
 impl Plan {
     /// Holds the configuration against the templates there are.
     pub fn new(config: &Config, library: &Library) -> Result<Self, Vec<Problem>> {
-        let mut plan = Self::default();
+        let mut plan = Self {
+            library: library.clone(),
+            ..Self::default()
+        };
         let mut problems = Vec::new();
         for (name, app) in &config.apps {
             let app = app.or(&config.defaults);
@@ -108,6 +157,7 @@ impl Plan {
                 }
             }
             plan.apps.insert(name.clone(), prepared);
+            plan.defaults.insert(name.clone(), app.templates);
         }
         for (name, source) in &config.sources {
             match source_job(&source.template, &source.params, &source.publish_to, library) {
@@ -120,25 +170,40 @@ impl Plan {
         if problems.is_empty() { Ok(plan) } else { Err(problems) }
     }
 
-    /// The pipelines that have to run while these streams are live, and those that must not although they are asked for.
-    pub fn desired(&self, live: &[LiveStream]) -> (Vec<(PipelineId, Job)>, Vec<Refusal>) {
-        let sources = self
-            .sources
-            .iter()
-            .map(|(name, job)| (PipelineId::Source(name.clone()), job.clone()));
-        let mut jobs: Vec<_> = sources.collect();
-        let mut refusals = Vec::new();
+    /// Checks a pipeline that is asked for in an app while the server runs.
+    pub fn prepare(&self, app: &str, used: &PipelineUse) -> Result<Prepared, String> {
+        let defaults = self.defaults.get(app).cloned().unwrap_or_default();
+        Prepared::new(used, &defaults, &self.library)
+    }
+
+    /// The sources, which always run.
+    pub fn sources(&self) -> impl Iterator<Item = Candidate> {
+        self.sources.iter().map(|(name, job)| Candidate {
+            id: PipelineId::Source(name.clone()),
+            job: job.clone(),
+            start: Start::Now,
+        })
+    }
+
+    /// Whether anything is started by demand.
+    pub fn has_demand(&self) -> bool {
+        let mut prepared = self.apps.values().flatten();
+        prepared.any(|pipeline| pipeline.when == When::Demand)
+    }
+
+    /// The pipelines that these live streams may have, and those that must not run although they are asked for.
+    pub fn candidates(&self, live: &[LiveStream]) -> (Vec<Candidate>, Vec<Refusal>) {
+        let (mut candidates, mut refusals) = (Vec::new(), Vec::new());
         for stream in live {
             let prepared = self.apps.get(stream.key.app()).into_iter().flatten().enumerate();
-            for (number, pipeline) in prepared {
-                let id = PipelineId::Stream(stream.id, number);
-                match pipeline.job(stream) {
-                    Ok(job) => jobs.push((id, job)),
-                    Err(reason) => refusals.push(Refusal { id, reason }),
+            for (number, pipeline) in prepared.filter(|(_, pipeline)| pipeline.fits(&stream.key)) {
+                match pipeline.candidate(stream, PipelineId::Stream(stream.id, number)) {
+                    Ok(candidate) => candidates.push(candidate),
+                    Err(refusal) => refusals.push(refusal),
                 }
             }
         }
-        (jobs, refusals)
+        (candidates, refusals)
     }
 }
 
@@ -177,7 +242,14 @@ impl Prepared {
                 ));
             }
         }
-        Ok(Self { template, values, goes })
+        Ok(Self {
+            template,
+            values,
+            goes,
+            when: used.when,
+            names: used.names.as_deref().map(WildMatch::new),
+            keep: used.keep.0,
+        })
     }
 
     fn recorder(record: &Record, defaults: &TemplateParams, library: &Library) -> Result<Self, String> {
@@ -198,7 +270,35 @@ impl Prepared {
                 dir: record.path.clone(),
                 format: record.format,
             },
+            when: When::Publish,
+            names: None,
+            keep: Duration::ZERO,
         })
+    }
+
+    fn fits(&self, key: &StreamKey) -> bool {
+        self.names.as_ref().is_none_or(|names| names.matches(key.name()))
+    }
+
+    /// As one that this stream may have.
+    pub fn candidate(&self, stream: &LiveStream, id: PipelineId) -> Result<Candidate, Refusal> {
+        let job = match self.job(stream) {
+            Ok(job) => job,
+            Err(reason) => return Err(Refusal { id, reason }),
+        };
+        let start = match self.when {
+            When::Publish => Start::Now,
+            When::Manual => Start::Manual,
+            When::Demand => Start::Demand {
+                keys: match &job.destination {
+                    Destination::Streams(streams) => streams.values().cloned().collect(),
+                    Destination::Segments(key) => vec![key.clone()],
+                    Destination::Recording { .. } | Destination::None => vec![stream.key.clone()],
+                },
+                keep: self.keep,
+            },
+        };
+        Ok(Candidate { id, job, start })
     }
 
     /// The streams that it publishes of this one.
@@ -215,11 +315,7 @@ impl Prepared {
             }
             streams.insert(output, target);
         }
-        let mut targets = streams.values();
-        match (targets.next().cloned(), targets.next()) {
-            (Some(only), None) => Ok(Destination::Stream(only)),
-            _ => Ok(Destination::Streams(streams)),
-        }
+        Ok(Destination::Streams(streams))
     }
 
     fn job(&self, stream: &LiveStream) -> Result<Job, String> {
@@ -278,12 +374,20 @@ fn source_job(
         return Err(format!("template '{name}' is no source: it makes no stream by itself"));
     }
     let values = params::resolve(&template.params, given).map_err(|error| format!("{name}: {error}"))?;
-    let target = publish_to.resolve(None).map_err(|error| error.to_string())?;
+    let mut outputs = template.output_names(&values).into_iter();
+    let (Some(output), None) = (outputs.next(), outputs.next()) else {
+        return Err(format!(
+            "template '{name}' makes several streams, which a source cannot"
+        ));
+    };
+    let target = publish_to
+        .resolve_output(None, &output)
+        .map_err(|error| error.to_string())?;
     Ok(Job {
         template,
         values,
         input: None,
-        destination: Destination::Stream(target),
+        destination: Destination::Streams(BTreeMap::from([(output, target)])),
     })
 }
 
@@ -336,10 +440,12 @@ publish_to = "live/demo"
 
     #[test]
     fn every_stream_gets_the_pipelines_of_its_app() {
-        let (jobs, refusals) = plan(STUDIO).unwrap().desired(&[live("live/a", 7, &[])]);
-        let shown: Vec<_> = jobs
-            .iter()
-            .map(|(id, job)| (id.clone(), job.destination.clone()))
+        let plan = plan(STUDIO).unwrap();
+        let (candidates, refusals) = plan.candidates(&[live("live/a", 7, &[])]);
+        let shown: Vec<_> = plan
+            .sources()
+            .chain(candidates)
+            .map(|candidate| (candidate.id, candidate.job.destination))
             .collect();
         let key = |text| StreamKey::parse(text).unwrap();
         assert_eq!(
@@ -347,7 +453,7 @@ publish_to = "live/demo"
             [
                 (
                     PipelineId::Source("demo".to_owned()),
-                    Destination::Stream(key("live/demo"))
+                    Destination::only(key("live/demo"))
                 ),
                 (
                     PipelineId::Stream(PublicationId(7), 0),
@@ -355,7 +461,7 @@ publish_to = "live/demo"
                 ),
                 (
                     PipelineId::Stream(PublicationId(7), 1),
-                    Destination::Stream(key("small/a"))
+                    Destination::only(key("small/a"))
                 ),
                 (
                     PipelineId::Stream(PublicationId(7), 2),
@@ -372,12 +478,38 @@ publish_to = "live/demo"
     #[test]
     fn a_loop_is_refused_with_its_streams() {
         let rendition = live("small/a", 8, &["live/a"]);
-        let (jobs, refusals) = plan(STUDIO).unwrap().desired(&[rendition]);
-        assert_eq!(jobs.len(), 1, "only the source runs");
+        let (candidates, refusals) = plan(STUDIO).unwrap().candidates(&[rendition]);
+        assert!(candidates.is_empty(), "{candidates:?}");
         assert_eq!(
             refusals[0].reason,
             "transcode of small/a would publish live/a, which small/a is made from; it does not run"
         );
+    }
+
+    #[test]
+    fn what_starts_a_pipeline_and_for_which_names_is_told_by_its_use() {
+        let text = r#"
+[apps.live]
+pipelines = [
+    { template = "hls", match = "cam?" },
+    { template = "transcode", when = "demand", keep = "5s", publish_to = "small/{name}" },
+    { template = "hls", when = "manual" },
+]
+"#;
+        let plan = plan(text).unwrap();
+        let starts = |name| {
+            let (candidates, _) = plan.candidates(&[live(name, 1, &[])]);
+            candidates
+                .into_iter()
+                .map(|candidate| candidate.start)
+                .collect::<Vec<_>>()
+        };
+        let demand = |key| Start::Demand {
+            keys: vec![StreamKey::parse(key).unwrap()],
+            keep: Duration::from_secs(5),
+        };
+        assert_eq!(starts("live/cam1"), [Start::Now, demand("small/cam1"), Start::Manual]);
+        assert_eq!(starts("live/x"), [demand("small/x"), Start::Manual]);
     }
 
     #[test]
@@ -443,16 +575,16 @@ publish_to = "live/demo"
              [apps.live.templates.ladder]\nladder = [{ height = 480, bitrate = '1M' }]\n[apps.abr]",
         )
         .unwrap();
-        let (jobs, _) = plan.desired(&[live("live/a", 7, &[])]);
+        let (jobs, _) = plan.candidates(&[live("live/a", 7, &[])]);
         let key = |text| StreamKey::parse(text).unwrap();
         assert_eq!(
-            jobs[0].1.destination,
+            jobs[0].job.destination,
             Destination::Streams(BTreeMap::from([
                 ("480".to_owned(), key("abr/a_480")),
                 ("audio".to_owned(), key("abr/a_audio")),
             ]))
         );
-        let (jobs, refusals) = plan.desired(&[live("live/a", 7, &["abr/a_audio"])]);
+        let (jobs, refusals) = plan.candidates(&[live("live/a", 7, &["abr/a_audio"])]);
         assert_eq!(jobs.len(), 0);
         assert!(refusals[0].reason.contains("would publish abr/a_audio"), "{refusals:?}");
     }
@@ -466,10 +598,15 @@ publish_to = "live/demo"
              [apps.live.templates.transcode]\nheight = 110\n[apps.small]\n[apps.tiny]",
         )
         .unwrap();
-        let (jobs, _) = plan.desired(&[live("live/a", 7, &[])]);
+        let (jobs, _) = plan.candidates(&[live("live/a", 7, &[])]);
         let shown: Vec<_> = jobs
             .iter()
-            .map(|(_, job)| (job.values["height"].clone(), job.values["audio_bitrate"].clone()))
+            .map(|one| {
+                (
+                    one.job.values["height"].clone(),
+                    one.job.values["audio_bitrate"].clone(),
+                )
+            })
             .collect();
         let values = |height| (Value::Int(height), Value::Bitrate(64_000));
         assert_eq!(shown, [values(110), values(120)]);

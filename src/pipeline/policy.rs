@@ -17,17 +17,23 @@ impl Backoff {
     /// A pipeline that ran this long was sound; what ended it is a new trouble.
     const SOUND: Duration = Duration::from_secs(60);
 
-    /// How long to wait after a run that failed. `jitter` from 0 to 1 keeps pipelines that failed together from starting
+    /// So many failures in a row are no accident.
+    const MOST: u32 = 12;
+
+    /// How long to wait after a run that failed; `None` if it has failed too often. `jitter` from 0 to 1 keeps pipelines that failed together from starting
     /// together: the wait is shortened by up to half.
-    pub fn after(&mut self, ran: Duration, jitter: f64) -> Duration {
+    pub fn after(&mut self, ran: Duration, jitter: f64) -> Option<Duration> {
         self.failures = if ran >= Self::SOUND {
             1
         } else {
             self.failures.saturating_add(1)
         };
+        if self.failures >= Self::MOST {
+            return None;
+        }
         let doublings = (self.failures - 1).min(16);
         let full = Self::FIRST.saturating_mul(1 << doublings).min(Self::LONGEST);
-        full.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+        Some(full.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0))
     }
 }
 
@@ -171,10 +177,21 @@ mod tests {
     fn restarts_come_ever_less_often_and_not_all_at_once() {
         let mut backoff = Backoff::default();
         let short = Duration::from_secs(1);
-        let waits: Vec<_> = (0..9).map(|_| backoff.after(short, 0.0).as_millis()).collect();
+        let waits: Vec<_> = (0..9)
+            .filter_map(|_| backoff.after(short, 0.0))
+            .map(|wait| wait.as_millis())
+            .collect();
         assert_eq!(waits, [250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
-        assert_eq!(backoff.after(short, 1.0), Duration::from_secs(15));
-        assert_eq!(backoff.after(Duration::from_secs(60), 0.0), Duration::from_millis(250));
+        assert_eq!(backoff.after(short, 1.0), Some(Duration::from_secs(15)));
+        let sound = Duration::from_secs(60);
+        assert_eq!(backoff.after(sound, 0.0), Some(Duration::from_millis(250)));
+    }
+
+    #[test]
+    fn what_fails_again_and_again_is_given_up() {
+        let mut backoff = Backoff::default();
+        let waits = std::iter::from_fn(|| backoff.after(Duration::from_secs(1), 0.0)).take(100);
+        assert_eq!(waits.count(), 11);
     }
 
     #[test]

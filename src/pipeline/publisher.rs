@@ -2,10 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use gststreammill::{Delivery, Framer, Outlet};
 use streammill_media::{Frame, FrameRole, MediaKind, MediaTime, Track, TrackId, TrackKey, flv};
 
 use crate::hub::Publication;
@@ -36,12 +35,41 @@ struct Lanes {
 /// Most frames that are held back for a track that does not come.
 const MAX_HELD: usize = 250;
 
+/// Sound that goes before the first picture.
+const LEAD: MediaTime = MediaTime::from_millis(300);
+
 #[derive(Debug, Default)]
 struct Lane {
     track: Option<Track>,
+    /// The track was told of and none of its frames has come yet.
+    is_new: bool,
     last: Option<MediaTime>,
     /// Pictures are left out until a decoder can start.
     needs_key: bool,
+}
+
+impl Lanes {
+    fn lane(&mut self, track: TrackKey) -> &mut Lane {
+        self.lanes.entry(track).or_insert_with(|| Lane {
+            needs_key: track.kind == MediaKind::Video,
+            ..Lane::default()
+        })
+    }
+
+    /// All tracks are known, and the pictures have begun.
+    fn can_begin(&self) -> bool {
+        let has_begun = |key: &TrackKey| {
+            let lane = self.lanes.get(key);
+            lane.is_some_and(|lane| lane.track.is_some() && (key.kind != MediaKind::Video || lane.last.is_some()))
+        };
+        self.expected.iter().all(has_begun)
+    }
+
+    fn begin_track(&mut self, key: TrackKey, track: Track) {
+        let lane = self.lane(key);
+        lane.is_new = lane.track.as_ref() != Some(&track);
+        lane.track = Some(track);
+    }
 }
 
 impl Publisher {
@@ -53,55 +81,36 @@ impl Publisher {
         }
     }
 
-    /// The outlet for a new instance with these tracks, whose running time zero is at `origin` on the stream's timeline.
-    pub fn outlet(self: &Arc<Self>, expected: Vec<TrackKey>, origin: Arc<OnceLock<MediaTime>>) -> Outlet {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let framers: BTreeMap<_, _> = expected
-            .iter()
-            .map(|track| (*track, Mutex::new(Framer::new(*track))))
-            .collect();
+    /// Prepares for a new instance with these tracks.
+    pub fn prepare(&self, expected: Vec<TrackKey>) {
+        let mut lanes = self.lanes();
         for (track, lane) in &mut lanes.lanes {
             lane.needs_key = track.kind == MediaKind::Video;
         }
         lanes.expected = expected;
-        drop(lanes);
-        // An instance that does not stop must not keep the publication.
-        let publisher = Arc::downgrade(self);
-        Arc::new(move |track, delivery| {
-            let publisher = publisher.upgrade().ok_or("the publication has ended")?;
-            let (Delivery::Sample(sample), Some(framer)) = (delivery, framers.get(&track)) else {
-                return Ok(());
-            };
-            let mut framer = framer.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut frames = Vec::new();
-            let origin = origin.get().copied().unwrap_or_default();
-            framer
-                .take(&sample, origin, &mut frames)
-                .map_err(|error| error.to_string())?;
-            for frame in frames {
-                publisher.take(frame, framer.track());
-            }
-            Ok(())
-        })
+    }
+
+    /// The frames that follow at a pad are of this track.
+    pub fn begin_track(&self, pad: TrackKey, track: Track) {
+        self.lanes().begin_track(pad, track);
     }
 
     /// The newest decoding time that was published.
     pub fn frontier(&self) -> Option<MediaTime> {
-        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let lanes = self.lanes();
         lanes.lanes.values().filter_map(|lane| lane.last).max()
     }
 
-    fn take(&self, frame: Frame, track: Option<&Track>) {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = lanes.lanes.entry(frame.track_key()).or_insert_with(|| Lane {
-            track: None,
-            last: None,
-            needs_key: frame.kind == MediaKind::Video,
-        });
-        let is_new = lane.track.as_ref() != track;
-        if is_new {
-            lane.track = track.cloned();
-        }
+    /// The lock is held for the handing on of one frame; a poisoned one is still whole.
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a frame, once it is known what it is part of. True if nothing can be shown before a key frame comes.
+    pub fn take(&self, frame: Frame) -> bool {
+        let mut lanes = self.lanes();
+        let lane = lanes.lane(frame.track_key());
+        let is_new = std::mem::take(&mut lane.is_new);
         let (role, dts) = (frame.role, frame.dts);
         if is_new && role == FrameRole::Config {
             self.publication.push(frame.clone());
@@ -110,30 +119,36 @@ impl Publisher {
             self.announce(&mut lanes, dts);
         }
         if role == FrameRole::Config {
-            return;
+            return false;
         }
-        let lane = lanes.lanes.entry(frame.track_key()).or_default();
+        let lane = lanes.lane(frame.track_key());
         // A restarted pipeline begins with a group of pictures that its forerunner had begun to encode.
         let is_late = lane.last.is_some_and(|last| frame.dts < last);
         lane.needs_key = frame.kind == MediaKind::Video && (is_late || (lane.needs_key && !frame.key));
         if is_late || lane.needs_key {
-            return;
+            return !is_late;
         }
         lane.last = Some(frame.dts);
         if lanes.has_begun {
             self.publication.push(frame);
-            return;
+            return false;
         }
         lanes.held.push(frame);
-        if lanes.held.len() >= MAX_HELD {
+        if lanes.held.len() >= MAX_HELD || lanes.can_begin() {
             self.begin(&mut lanes);
         }
+        false
     }
 
+    /// What was held is published, without the sound from before the first picture.
     fn begin(&self, lanes: &mut Lanes) {
         lanes.has_begun = true;
+        let pictures = lanes.held.iter().filter(|frame| frame.kind == MediaKind::Video);
+        let first = pictures.map(|frame| frame.dts).min();
         for frame in lanes.held.drain(..) {
-            self.publication.push(frame);
+            if first.is_none_or(|first| frame.dts + LEAD >= first) {
+                self.publication.push(frame);
+            }
         }
     }
 
@@ -158,6 +173,5 @@ impl Publisher {
             header_len: 0,
         });
         lanes.announced = tracks;
-        self.begin(lanes);
     }
 }

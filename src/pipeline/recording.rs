@@ -43,6 +43,57 @@ fn civil_date(days_since_1970: u64) -> (u64, u64, u64) {
     (year, month, day)
 }
 
+/// A file to be made.
+pub struct NewFile {
+    wanted: PathBuf,
+}
+
+impl NewFile {
+    /// For a recording that begins now.
+    pub fn of(dir: &Path, key: &StreamKey, started: SystemTime, format: RecordFormat) -> Self {
+        Self {
+            wanted: recording_path(dir, key, started, format),
+        }
+    }
+
+    /// Makes the directory, and the file under the first name that is free.
+    pub fn create(self) -> Result<PathBuf, String> {
+        /// Recordings that begin in one millisecond under one name.
+        const TRIES: u32 = 100;
+        let fail = |error: std::io::Error| format!("cannot record to {}: {error}", self.wanted.display());
+        if let Some(dir) = self.wanted.parent() {
+            std::fs::create_dir_all(dir).map_err(fail)?;
+        }
+        let stem = self
+            .wanted
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let suffix = self
+            .wanted
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        for n in 1..=TRIES {
+            let path = match n {
+                1 => self.wanted.clone(),
+                n => self.wanted.with_file_name(format!("{stem}-{n}.{suffix}")),
+            };
+            match std::fs::File::create_new(&path) {
+                Ok(_) => return Ok(path),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        Err(format!(
+            "cannot record to {}: every name is taken",
+            self.wanted.display()
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -7,28 +7,27 @@ use std::borrow::Cow;
 
 use gst::{glib, prelude::*};
 
-use super::params::{Fraction, Place, Target, Unit, Value};
+use super::{
+    blueprint::Setting,
+    params::{Fraction, Place, Target, Unit, Value},
+};
 use crate::config::nearest;
 
 /// Sets a property, or a field of a capsfilter.
-///
-/// `None` if there is no such element: it belongs to a track that the stream does not have.
-pub fn set(bin: &gst::Bin, target: &Target, value: &Value, unit: Option<Unit>) -> Option<Result<(), SetError>> {
-    let element = bin.by_name(&target.element)?;
-    Some(set_on(&element, target, value, unit))
-}
-
-/// As [`set`], on an element that is at hand.
-pub fn set_on(element: &gst::Element, target: &Target, value: &Value, unit: Option<Unit>) -> Result<(), SetError> {
-    let result = match &target.place {
+pub fn set(element: &gst::Element, setting: &Setting) -> Result<(), SetError> {
+    let result = match &setting.place {
         Place::Property(name) => {
-            let checked = harmless(element, target, value);
-            checked.and_then(|value| set_property(element, name, &value, unit))
+            let checked = harmless(element, &setting.place, &setting.value);
+            checked.and_then(|value| set_property(element, name, &value, setting.unit))
         }
-        Place::CapsField(field) => set_caps_field(element, field, value, unit),
+        Place::CapsField(field) => set_caps_field(element, field, &setting.value, setting.unit),
     };
     result.map_err(|reason| SetError {
-        target: target.to_string(),
+        target: Target {
+            element: element.name().to_string(),
+            place: setting.place.clone(),
+        }
+        .to_string(),
         reason,
     })
 }
@@ -42,12 +41,12 @@ const MARKUP: [(&str, &str); 4] = [
 ];
 
 /// A value in which an element finds nothing but a value.
-fn harmless<'a>(element: &gst::Element, target: &Target, value: &'a Value) -> Result<Cow<'a, Value>, String> {
-    let (Value::Text(text), Place::Property(property)) = (value, &target.place) else {
+fn harmless<'a>(element: &gst::Element, place: &Place, value: &'a Value) -> Result<Cow<'a, Value>, String> {
+    let (Value::Text(text), Place::Property(property)) = (value, place) else {
         return Ok(Cow::Borrowed(value));
     };
     let factory = factory_of(element);
-    if target.place.reads_percent(&factory) && text.contains('%') {
+    if place.reads_percent(&factory) && text.contains('%') {
         return Err(format!(
             "{text:?} holds a '%', which {factory} would read as a place for a number"
         ));
@@ -58,15 +57,20 @@ fn harmless<'a>(element: &gst::Element, target: &Target, value: &'a Value) -> Re
     })
 }
 
-/// Sets a property from one of our own constants.
+/// Sets a property from a constant of ours or the operator's, as GStreamer writes it.
 pub fn set_constant(element: &gst::Element, name: &str, text: &str) -> Result<(), SetError> {
-    let result = writable(element, name).and_then(|pspec| {
-        let value =
-            glib::Value::deserialize_with_pspec(text, &pspec).map_err(|_| format!("{text:?} is not accepted"))?;
-        element.set_property_from_value(name, &value);
-        Ok(())
-    });
-    result.map_err(|reason| SetError::at(element, name, reason))
+    constant(element, name, text).map_err(|reason| SetError::at(element, name, reason))
+}
+
+fn constant(element: &gst::Element, name: &str, text: &str) -> Result<(), String> {
+    let pspec = writable(element, name)?;
+    // GStreamer reads numbers too, but clamps and wraps those that do not fit.
+    let number = text.parse().ok().and_then(|number| whole(number, &pspec));
+    let value = number.unwrap_or_else(|| {
+        glib::Value::deserialize_with_pspec(text, &pspec).map_err(|_| format!("{text:?} is not accepted"))
+    })?;
+    element.set_property_from_value(name, &value);
+    Ok(())
 }
 
 /// Whether a property takes a text, as a launch text gives it. Of properties that are no plain values this is not known
@@ -92,6 +96,26 @@ pub fn set_value(element: &gst::Element, name: &str, value: &Value, unit: Option
     set_property(element, name, value, unit).map_err(|reason| SetError::at(element, name, reason))
 }
 
+/// Whether something can be changed while its element runs.
+pub fn can_change(element: &gst::Element, place: &Place) -> Result<(), String> {
+    let name = match place {
+        Place::Property(name) => name,
+        // A capsfilter renegotiates whenever its caps change.
+        Place::CapsField(_) => "caps",
+    };
+    let flags = writable(element, name)?.flags();
+    let always = flags.contains(gst::PARAM_FLAG_MUTABLE_PLAYING) || element.type_().name() == "GstCapsFilter";
+    // Elements from before these flags say nothing of what can be changed when.
+    let only_before = flags.intersects(gst::PARAM_FLAG_MUTABLE_READY | gst::PARAM_FLAG_MUTABLE_PAUSED);
+    match always || !only_before {
+        true => Ok(()),
+        false => Err(format!(
+            "{}: '{name}' cannot be changed while it runs; start the pipeline anew",
+            element.name()
+        )),
+    }
+}
+
 fn set_property(element: &gst::Element, name: &str, value: &Value, unit: Option<Unit>) -> Result<(), String> {
     let pspec = writable(element, name)?;
     let value = convert(value, unit, &pspec)?;
@@ -104,7 +128,8 @@ fn factory_of(element: &gst::Element) -> String {
     factory.map_or_else(String::new, |factory| factory.name().to_string())
 }
 
-fn writable(element: &gst::Element, name: &str) -> Result<glib::ParamSpec, String> {
+/// The description of a property that can be set.
+pub(super) fn writable(element: &gst::Element, name: &str) -> Result<glib::ParamSpec, String> {
     let factory = factory_of(element);
     let pspec = element.find_property(name).ok_or_else(|| {
         let known = element.list_properties();
@@ -255,7 +280,8 @@ impl SetError {
         &self.target
     }
 
-    fn at(element: &gst::Element, name: &str, reason: String) -> Self {
+    /// About a property of an element.
+    pub(super) fn at(element: &gst::Element, name: &str, reason: String) -> Self {
         Self {
             target: format!("{}:{name}", element.name()),
             reason,
@@ -267,7 +293,7 @@ impl SetError {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::*;
+    use super::{super::blueprint::Need, *};
 
     fn bin(text: &str) -> gst::Bin {
         gst::init().unwrap();
@@ -276,9 +302,17 @@ mod tests {
 
     fn try_set(bin: &gst::Bin, target: &str, value: Value) -> Result<(), String> {
         let param: super::super::params::Targets = toml::Value::String(target.to_owned()).try_into().unwrap();
-        set(bin, &param.0[0], &value, None)
-            .unwrap()
-            .map_err(|error| error.to_string())
+        let Target { element, place } = &param.0[0];
+        let element = bin.by_name(element).unwrap();
+        let setting = Setting {
+            element: element.name().to_string(),
+            place: place.clone(),
+            value,
+            unit: None,
+            need: Need::IfThere,
+            fixed: false,
+        };
+        set(&element, &setting).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -365,12 +399,5 @@ mod tests {
             "{caps}"
         );
         assert_eq!(caps.size(), 2);
-    }
-
-    #[test]
-    fn an_element_that_is_not_there_is_no_error() {
-        let bin = bin("queue");
-        let targets: super::super::params::Targets = toml::Value::String("v:bitrate".to_owned()).try_into().unwrap();
-        assert_eq!(set(&bin, &targets.0[0], &Value::Int(1), None), None);
     }
 }

@@ -1,38 +1,47 @@
 //! Supervisors: each owns one pipeline's life.
 //!
-//! A supervisor waits until it is known what the stream is made of, builds the instance for that, feeds it, and brings it
-//! to a proper end when the publisher leaves or the server stops. What fails is built again, after ever longer waits.
+//! A supervisor waits until it is known what the stream is made of, builds the pipeline for that, here or in a worker, feeds
+//! it, and brings it to a proper end when the publisher leaves or the server stops. What fails is built again, after ever
+//! longer waits; what fails too often is left alone.
 
 use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, OnceLock},
+    collections::BTreeSet,
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
-use gststreammill::Outlet;
 use streammill_media::{MediaTime, Track};
 use tokio::{
-    sync::watch,
-    time::{Instant as Clock, sleep},
+    sync::{mpsc, watch},
+    time::{Instant as Clock, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{
-    assembly::{outgoing, pads, used},
+    blueprint::{Blueprint, Recipe, is_installed},
     bridge::{Bridge, Outcome},
-    instance::{BuildError, Instance, Recipe, Report},
-    params::Values,
+    control::{Answer, Control},
+    encoder::{Chosen, EncoderBench, leases::Leases},
+    instance::{BuildError, Failure, Instance, Report},
+    job::{Command, Destination, Input, Job, Request, State, Status},
+    params,
     policy::Backoff,
+    product::Emit,
     publisher::Publisher,
-    recording::recording_path,
+    recording::NewFile,
+    running::{Remote, Running},
     segments,
-    template::{Template, output_name},
+    taps::Taps,
+    template::{Fitted, Isolation, output_name},
+    worker::{Limits, Workers},
 };
 use crate::{
-    config::RecordFormat,
-    hub::{Hub, Interest, Origin, Protocol, PublicationId, StreamKey},
+    hub::{Hub, Interest, Origin, Protocol, StreamKey},
     output::hls,
 };
 
@@ -40,6 +49,8 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(8);
 /// Room before the first frame of a source, for encoders that reorder.
 const HEADROOM: MediaTime = MediaTime::from_millis(250);
+/// How often it is written down how a pipeline is.
+const NOTE: Duration = Duration::from_millis(500);
 
 /// What pipelines work with.
 #[derive(Clone, Debug)]
@@ -50,108 +61,33 @@ pub struct Services {
     pub segments: hls::Store,
     /// How they are kept there.
     pub hls: hls::Settings,
-}
-
-/// A pipeline that is to run.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// The template.
-    pub template: Arc<Template>,
-    /// Its parameters.
-    pub values: Values,
-    /// The publication it works on; none for a source.
-    pub input: Option<Input>,
-    /// Where the result goes.
-    pub destination: Destination,
-}
-
-/// The publication a pipeline works on.
-#[derive(Clone, Debug)]
-pub struct Input {
-    /// Its key.
-    pub key: StreamKey,
-    /// Which publication of that key.
-    pub id: PublicationId,
-    /// What it was made from itself, nearest first.
-    pub ancestors: Vec<StreamKey>,
-}
-
-/// Where a pipeline's result goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Destination {
-    /// A stream.
-    Stream(StreamKey),
-    /// Several streams, by the outputs of the template.
-    Streams(BTreeMap<String, StreamKey>),
-    /// The packager, as this stream's presentation.
-    Segments(StreamKey),
-    /// A file in a directory, named after the stream.
-    Recording {
-        /// The directory.
-        dir: PathBuf,
-        /// The container.
-        format: RecordFormat,
-    },
-    /// What the template's own elements make of it.
-    None,
-}
-
-/// How a pipeline is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// What it is doing.
-    pub state: State,
-    /// How often it was built again after a failure.
-    pub restarts: u32,
-    /// What failed last.
-    pub last_error: Option<String>,
-    /// When its current instance began.
-    pub started: Option<SystemTime>,
-    /// The file it writes, or wrote last.
-    pub file: Option<PathBuf>,
-    /// Frames it was too slow for.
-    pub dropped: u64,
-}
-
-/// What a pipeline is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
-    /// It is not known yet what the stream is made of.
-    #[default]
-    Waiting,
-    /// The stream has no track that the template works on.
-    Idle,
-    /// It runs.
-    Running,
-    /// It failed, and will be built again.
-    Restarting,
-    /// It works off what it was fed.
-    Finishing,
-    /// It is over.
-    Ended,
-}
-
-impl Default for Status {
-    fn default() -> Self {
-        Self {
-            state: State::Waiting,
-            restarts: 0,
-            last_error: None,
-            started: None,
-            file: None,
-            dropped: 0,
-        }
-    }
+    /// Where isolated pipelines run. Without it all run in this process.
+    pub workers: Option<Workers>,
+    /// What of the machine a worker may have.
+    pub limits: Limits,
+    /// Where encoders come from.
+    pub encoders: EncoderBench,
 }
 
 /// Runs a pipeline until its input ends, or it is told to stop.
-pub async fn supervise(job: Job, services: Services, status: watch::Sender<Status>, stop: CancellationToken) {
+pub async fn supervise(
+    job: Job,
+    services: Services,
+    status: watch::Sender<Status>,
+    commands: mpsc::Receiver<Command>,
+    stop: CancellationToken,
+) {
     let mut supervisor = Supervisor {
         job,
         services,
         status,
+        commands,
         stop,
-        publishers: BTreeMap::new(),
+        taps: Taps::default(),
+        blueprint: None,
+        leases: Leases::default(),
+        failed_here: BTreeSet::new(),
+        has_output: Arc::default(),
     };
     supervisor.run().await;
     supervisor.enter(State::Ended);
@@ -161,12 +97,18 @@ struct Supervisor {
     job: Job,
     services: Services,
     status: watch::Sender<Status>,
+    commands: mpsc::Receiver<Command>,
     stop: CancellationToken,
-    publishers: BTreeMap<StreamKey, Arc<Publisher>>,
+    taps: Taps,
+    /// What the pipeline that runs was built from.
+    blueprint: Option<Blueprint>,
+    /// The encoders it uses.
+    leases: Leases,
+    /// Encoders that have failed in this pipeline.
+    failed_here: BTreeSet<String>,
+    /// Something has come out of the pipeline that runs.
+    has_output: Arc<AtomicBool>,
 }
-
-/// A run that has to be tried again.
-struct Failure(String);
 
 impl Supervisor {
     async fn run(&mut self) {
@@ -177,17 +119,97 @@ impl Supervisor {
                 Some(input) => self.work_on(&input).await,
                 None => self.run_source().await,
             };
-            let Err(Failure(reason)) = result else { return };
-            let wait = backoff.after(began.elapsed(), rand::random());
-            warn!(%reason, seconds = wait.as_secs_f32(), "pipeline failed; it will be built again");
+            self.blueprint = None;
+            let Err(failure) = result else { return };
+            let fell_over = self.blame(&failure);
+            self.leases = Leases::default();
+            let reason = failure.reason;
+            let wait = match fell_over {
+                // Another encoder goes on at once.
+                true => Some(Duration::ZERO),
+                false => backoff.after(began.elapsed(), rand::random()),
+            };
             self.status.send_modify(|status| {
-                status.state = State::Restarting;
                 status.restarts += 1;
-                status.last_error = Some(reason);
+                status.last_error = Some(reason.clone());
+                status.usage = None;
             });
+            match wait {
+                Some(wait) => {
+                    warn!(%reason, seconds = wait.as_secs_f32(), "pipeline failed; it will be built again");
+                    self.enter(State::Restarting);
+                    self.refuse_for(Some(wait)).await;
+                }
+                None => {
+                    error!(%reason, "pipeline has failed too often; it is left alone until it is started anew");
+                    self.enter(State::Quarantined);
+                    self.refuse_for(None).await;
+                }
+            }
+            if self.stop.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    /// Finds out whether an encoder is to blame for a failure, and if so has the next one take its place. True if there may
+    /// be one.
+    fn blame(&mut self, failure: &Failure) -> bool {
+        let Some(role) = self.leases.blamed(&failure.elements) else {
+            return false;
+        };
+        let had_output = self.has_output.load(Ordering::Relaxed);
+        let now = Clock::now().into_std();
+        let Some(element) = self.leases.failed(&role, &failure.reason, had_output, now) else {
+            return false;
+        };
+        let warning = format!("encoder {element} has failed: {}", failure.reason);
+        self.status.send_modify(|status| status.warning = Some(warning));
+        self.failed_here.insert(element)
+    }
+
+    /// Takes the encoders for an instance. They are held until it is over.
+    async fn lease(&mut self, fitted: &Fitted, tracks: &[Track]) -> Result<Chosen, String> {
+        let bench = self.services.encoders.clone();
+        self.leases = Leases::default();
+        self.stop
+            .run_until_cancelled(Leases::settled(&bench, &fitted.template))
+            .await;
+        let now = Clock::now().into_std();
+        let leases = match Leases::acquire(&bench, fitted, tracks, &self.failed_here, now) {
+            Err(_) if !self.failed_here.is_empty() => {
+                // When every other one is taken, one that failed may have recovered.
+                self.failed_here.clear();
+                Leases::acquire(&bench, fitted, tracks, &self.failed_here, now)
+            }
+            leases => leases,
+        };
+        self.leases = leases.map_err(|refused| refused.to_string())?;
+        for (role, lease) in self.leases.iter() {
+            for passed in lease.passed_over() {
+                info!(role, element = passed.element, why = %passed.why, "encoder passed over");
+            }
+        }
+        Ok(self.leases.chosen())
+    }
+
+    /// Does nothing for a while, or until it is told to stop, and says so to whoever asks.
+    async fn refuse_for(&mut self, wait: Option<Duration>) {
+        let waited = async {
+            match wait {
+                Some(wait) => sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(waited);
+        loop {
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
-                () = sleep(wait) => {}
+                () = &mut waited => return,
+                Some(command) = self.commands.recv() => {
+                    let _ = command.answer.send(Err("the pipeline is not running".to_owned()));
+                }
             }
         }
     }
@@ -207,30 +229,33 @@ impl Supervisor {
         let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, tracks, &self.stop).await else {
             return Ok(());
         };
+        let (stop, on_change) = (self.stop.clone(), self.job.template.on_change);
         loop {
-            let origin = Arc::new(OnceLock::new());
-            let outcome = match self.build(bridge.tracks(), origin.clone()).await {
+            let outcome = match self.build(bridge.tracks()).await {
                 Err(Unbuilt::NothingToDo) => {
                     self.enter(State::Idle);
-                    bridge.pass(&self.stop).await
+                    bridge.pass(&stop).await
                 }
-                Err(Unbuilt::Failed(reason)) => return Err(Failure(reason)),
-                Ok(mut instance) => {
-                    let on_change = self.job.template.on_change;
-                    let outcome = bridge.feed(&mut instance, &origin, on_change, &self.stop).await;
+                Err(Unbuilt::Failed(failure)) => return Err(failure),
+                Ok(mut running) => {
+                    let remote = running.remote();
+                    let outcome = tokio::select! {
+                        outcome = bridge.feed(&mut running, on_change, &stop) => outcome,
+                        never = self.attend(&remote) => match never {},
+                    };
                     let dropped = bridge.dropped();
                     self.status.send_modify(|status| status.dropped = dropped);
                     match outcome {
-                        Outcome::Failed(reason) => {
-                            instance.stop().await;
-                            return Err(Failure(reason));
+                        Outcome::Failed(failure) => {
+                            running.stop().await;
+                            return Err(failure);
                         }
                         Outcome::Finished => {
-                            instance.stop().await;
-                            return Err(Failure("it came to its end before its input did".to_owned()));
+                            running.stop().await;
+                            return Err("it came to its end before its input did".to_owned().into());
                         }
                         outcome => {
-                            self.finish(instance).await;
+                            self.finish(running).await;
                             outcome
                         }
                     }
@@ -244,142 +269,217 @@ impl Supervisor {
     }
 
     async fn run_source(&mut self) -> Result<(), Failure> {
-        // After a restart the stream goes on where it was.
-        let frontier = self
-            .publishers
-            .values()
-            .filter_map(|publisher| publisher.frontier())
-            .max();
-        let origin = Arc::new(OnceLock::from(frontier.unwrap_or_default() + HEADROOM));
-        let mut instance = match self.build(&[], origin).await {
-            Ok(instance) => instance,
-            Err(Unbuilt::NothingToDo) => return Err(Failure(BuildError::NothingToDo.to_string())),
-            Err(Unbuilt::Failed(reason)) => return Err(Failure(reason)),
+        let mut running = match self.build(&[]).await {
+            Ok(running) => running,
+            Err(Unbuilt::NothingToDo) => return Err(BuildError::NothingToDo.to_string().into()),
+            Err(Unbuilt::Failed(failure)) => return Err(failure),
         };
+        let (stop, remote) = (self.stop.clone(), running.remote());
         let report = tokio::select! {
-            () = self.stop.cancelled() => None,
-            report = instance.report() => Some(report),
+            () = stop.cancelled() => None,
+            report = running.report() => Some(report),
+            never = self.attend(&remote) => match never {},
         };
         match report {
             None => {
-                self.finish(instance).await;
+                self.finish(running).await;
                 Ok(())
             }
             Some(report) => {
-                instance.stop().await;
+                running.stop().await;
                 match report {
-                    Report::Failure(reason) => Err(Failure(reason)),
-                    Report::End => Err(Failure("it came to its end".to_owned())),
+                    Report::Failure(failure) => Err(failure),
+                    Report::End => Err("it came to its end".to_owned().into()),
                 }
             }
         }
     }
 
-    /// Makes an instance for these tracks and starts it.
-    async fn build(&mut self, tracks: &[Track], origin: Arc<OnceLock<MediaTime>>) -> Result<Instance, Unbuilt> {
-        let outlets = self.outlets(tracks, origin).map_err(Unbuilt::Failed)?;
+    /// Notes how the pipeline is, and does what is asked of it, for as long as it runs.
+    async fn attend(&mut self, remote: &Remote) -> std::convert::Infallible {
+        let mut note = interval(NOTE);
+        let (taps, mut asked) = (self.taps.clone(), None::<Clock>);
+        loop {
+            tokio::select! {
+                _ = note.tick() => {}
+                () = taps.starved() => {
+                    if asked.is_none_or(|asked| asked.elapsed() >= NOTE) {
+                        asked = Some(Clock::now());
+                        // Where there is no encoder, the source's next key frame has to do.
+                        let _ = remote.control(Control::KeyFrame).await;
+                    }
+                    continue;
+                }
+                Some(command) = self.commands.recv() => {
+                    let answer = self.obey(command.request, remote).await;
+                    // Whoever asked may have given up.
+                    let _ = command.answer.send(answer);
+                }
+            }
+            if self.has_output.load(Ordering::Relaxed) {
+                self.leases.work();
+            }
+            let publishes = self.taps.keys();
+            self.status.send_modify(|status| {
+                status.levels = remote.levels();
+                status.stages = remote.stages();
+                status.usage = remote.usage();
+                status.values.clone_from(&self.job.values);
+                status.publishes = publishes;
+            });
+        }
+    }
+
+    async fn obey(&mut self, request: Request, remote: &Remote) -> Result<Answer, String> {
+        match request {
+            Request::KeyFrame => remote.control(Control::KeyFrame).await,
+            Request::Graph => remote.control(Control::Graph).await,
+            Request::Set(given) => {
+                let template = self.job.template.clone();
+                let values = params::change(&template.params, &self.job.values, &given);
+                let values = values.map_err(|error| error.to_string())?;
+                let Some(blueprint) = &self.blueprint else {
+                    return Err("the pipeline is not running".to_owned());
+                };
+                let tracks: Vec<_> = blueprint.lanes.iter().map(|lane| lane.track.clone()).collect();
+                let fitted = template.fit(&values, &tracks);
+                let other = draw(&fitted, &self.leases.chosen(), &tracks, None).map_err(|error| error.to_string())?;
+                let settings = blueprint.changes(&other)?;
+                let answer = remote.control(Control::Set(settings)).await?;
+                self.job.values = values;
+                self.blueprint = Some(other);
+                Ok(answer)
+            }
+            Request::Publish(key) => {
+                let output = self.blueprint.as_ref().and_then(|blueprint| blueprint.outlets.first());
+                let output = output.ok_or("it makes no stream")?.element.clone();
+                if !matches!(self.job.destination, Destination::Streams(_)) {
+                    return Err("it makes no stream".to_owned());
+                }
+                self.claim(&output, key)?;
+                Ok(Answer::Done)
+            }
+            Request::Unpublish(key) => match self.taps.remove(&key) {
+                true => Ok(Answer::Done),
+                false => Err(format!("it does not publish {key}")),
+            },
+        }
+    }
+
+    /// Makes a pipeline for these tracks and starts it.
+    async fn build(&mut self, tracks: &[Track]) -> Result<Running, Unbuilt> {
         let started = SystemTime::now();
-        let (job, tracks) = (self.job.clone(), tracks.to_vec());
-        let file = self.file(started);
-        let made = tokio::task::spawn_blocking(move || {
-            let file = file.map(|file| file.create()).transpose().map_err(Unbuilt::Failed)?;
-            let recipe = Recipe {
-                template: &job.template,
-                values: &job.values,
-                tracks: &tracks,
-                file: file.as_deref(),
-                outlets,
-            };
-            let mut instance = Instance::build(&recipe).map_err(|error| match error {
-                BuildError::NothingToDo => Unbuilt::NothingToDo,
-                error => Unbuilt::Failed(error.to_string()),
-            })?;
-            instance.start().map_err(Unbuilt::Failed)?;
-            Ok((instance, file))
+        let fitted = self.job.template.fit(&self.job.values, tracks);
+        let encoders = self.lease(&fitted, tracks).await?;
+        let file = self.file(started).map(NewFile::create).transpose()?;
+        let drawn = draw(&fitted, &encoders, tracks, file.as_deref());
+        let mut blueprint = drawn.map_err(|error| match error {
+            BuildError::NothingToDo => Unbuilt::NothingToDo,
+            error => Unbuilt::from(error.to_string()),
+        })?;
+        if tracks.is_empty() {
+            // After a restart a source's stream goes on where it was.
+            blueprint.origin = Some(self.taps.frontier().unwrap_or_default() + HEADROOM);
+        }
+        blueprint.limits = self.services.limits.clone();
+        let taken = self.emit(&blueprint)?;
+        let has_output = Arc::new(AtomicBool::new(false));
+        self.has_output = has_output.clone();
+        let emit: Emit = Arc::new(move |product| {
+            has_output.store(true, Ordering::Relaxed);
+            taken(product)
         });
-        let (instance, file) = made.await.map_err(|error| Unbuilt::Failed(error.to_string()))??;
+        let origin = Arc::new(blueprint.origin.map_or_else(OnceLock::new, OnceLock::from));
+        let running = match (&self.services.workers, self.job.template.isolation()) {
+            (Some(workers), Isolation::Process) => {
+                let worker = workers.start(blueprint.clone(), emit).await?;
+                Running::in_worker(worker, origin)
+            }
+            _ => {
+                let (blueprint, at) = (blueprint.clone(), origin.clone());
+                let made = tokio::task::spawn_blocking(move || {
+                    let mut instance = Instance::build(&blueprint, &at, &emit).map_err(|error| error.to_string())?;
+                    instance.start()?;
+                    Ok::<_, Unbuilt>(instance)
+                });
+                let instance = made.await.map_err(|error| error.to_string())??;
+                Running::here(instance, origin)
+            }
+        };
+        let publishes = self.taps.keys();
         self.status.send_modify(|status| {
             status.state = State::Running;
             status.started = Some(started);
             status.file = file.or(status.file.take());
+            status.values.clone_from(&self.job.values);
+            let coders = blueprint.encoders.iter();
+            status.encoders = coders
+                .map(|coder| (coder.role.clone(), coder.encoder.element.clone()))
+                .collect();
+            status.publishes = publishes;
         });
-        Ok(instance)
+        self.blueprint = Some(blueprint);
+        Ok(running)
     }
 
-    /// Who takes what the instance makes.
-    fn outlets(
-        &mut self,
-        tracks: &[Track],
-        origin: Arc<OnceLock<MediaTime>>,
-    ) -> Result<BTreeMap<String, Outlet>, String> {
-        let fitted = self.job.template.fit(&self.job.values, tracks);
-        let launch = fitted.launch();
-        let destination = self.job.destination.clone();
-        let key_of = |sink: &str| match &destination {
-            Destination::Stream(key) => Some(key.clone()),
-            Destination::Streams(keys) => keys.get(output_name(sink)?).cloned(),
-            _ => None,
-        };
-        let mut outlets = BTreeMap::new();
-        match &destination {
-            Destination::Stream(_) | Destination::Streams(_) => {
-                let outgoing = outgoing(launch, tracks);
-                let wanted: Vec<_> = outgoing.keys().filter_map(|sink| key_of(sink)).collect();
-                self.publishers.retain(|key, _| wanted.contains(key));
-                for (sink, expected) in outgoing {
-                    let Some(key) = key_of(&sink) else { continue };
-                    let publisher = match self.publishers.get(&key) {
-                        Some(publisher) => publisher.clone(),
-                        None => self.claim(key)?,
-                    };
-                    outlets.insert(sink, publisher.outlet(expected, origin.clone()));
+    /// Who takes what the pipeline makes.
+    fn emit(&mut self, blueprint: &Blueprint) -> Result<Emit, String> {
+        match self.job.destination.clone() {
+            Destination::Streams(streams) => {
+                let elements: Vec<_> = blueprint.outlets.iter().map(|exit| exit.element.as_str()).collect();
+                // A smaller picture has fewer rungs.
+                self.taps.keep(&elements);
+                for element in elements {
+                    let key = output_name(element).and_then(|output| streams.get(output));
+                    if let Some(key) = key.filter(|key| !self.taps.has(element, key)) {
+                        self.claim(element, key.clone())?;
+                    }
                 }
+                let exits = blueprint.outlets.iter();
+                Ok(self
+                    .taps
+                    .taker(exits.map(|exit| (exit.element.clone(), exit.pads.clone())).collect()))
             }
             Destination::Segments(key) => {
-                let tracks: Vec<_> = pads(launch, tracks).into_iter().zip(used(launch, tracks)).collect();
-                if !tracks.is_empty() {
-                    let presentation = self.services.segments.open(key, self.services.hls.clone());
-                    let outlet = segments::outlet(&presentation, &tracks, origin);
-                    outlets.insert("out".to_owned(), outlet.map_err(|error| error.to_string())?);
-                }
+                let tracks: Vec<_> = blueprint.lanes.iter().map(|lane| (lane.pad, &lane.track)).collect();
+                let presentation = self.services.segments.open(&key, self.services.hls.clone());
+                segments::writer(&presentation, &tracks).map_err(|error| error.to_string())
             }
-            Destination::Recording { .. } | Destination::None => {}
+            Destination::Recording { .. } | Destination::None => Ok(Arc::new(|_| Ok(()))),
         }
-        Ok(outlets)
     }
 
-    fn claim(&mut self, key: StreamKey) -> Result<Arc<Publisher>, String> {
-        let ancestors = self
-            .job
-            .input
-            .iter()
-            .flat_map(|input| [input.key.clone()].into_iter().chain(input.ancestors.clone()));
+    /// Publishes an output under a key.
+    fn claim(&mut self, output: &str, key: StreamKey) -> Result<(), String> {
+        let inputs = self.job.input.iter();
+        let ancestors: Vec<_> = inputs
+            .flat_map(|input| [input.key.clone()].into_iter().chain(input.ancestors.clone()))
+            .collect();
+        if ancestors.contains(&key) {
+            return Err(format!("{key} is what this is made from; it would feed itself"));
+        }
         let origin = Origin::Pipeline {
             template: self.job.template.name.clone(),
-            ancestors: ancestors.collect(),
+            ancestors,
         };
-        let publication = self
-            .services
-            .hub
-            .claim(key.clone(), origin)
-            .map_err(|error| error.to_string())?;
-        let publisher = Arc::new(Publisher::new(publication));
-        self.publishers.insert(key, publisher.clone());
-        Ok(publisher)
+        let claimed = self.services.hub.claim(key.clone(), origin);
+        let publication = claimed.map_err(|error| error.to_string())?;
+        self.taps.add(output, key, Publisher::new(publication));
+        Ok(())
     }
 
     fn file(&self, started: SystemTime) -> Option<NewFile> {
         match (&self.job.destination, &self.job.input) {
-            (Destination::Recording { dir, format }, Some(input)) => Some(NewFile {
-                wanted: recording_path(dir, &input.key, started, *format),
-            }),
+            (Destination::Recording { dir, format }, Some(input)) => {
+                Some(NewFile::of(dir, &input.key, started, *format))
+            }
             _ => None,
         }
     }
 
-    async fn finish(&mut self, instance: Instance) {
+    async fn finish(&mut self, running: Running) {
         self.enter(State::Finishing);
-        if let Err(reason) = instance.finish(DRAIN).await {
+        if let Err(Failure { reason, .. }) = running.finish(DRAIN).await {
             warn!(%reason, "pipeline did not finish properly");
             self.status.send_modify(|status| status.last_error = Some(reason));
         }
@@ -390,51 +490,23 @@ impl Supervisor {
     }
 }
 
+fn draw(fitted: &Fitted, encoders: &Chosen, tracks: &[Track], file: Option<&Path>) -> Result<Blueprint, BuildError> {
+    let recipe = Recipe {
+        fitted,
+        encoders,
+        tracks,
+        file,
+    };
+    Blueprint::draw(&recipe, is_installed)
+}
+
 enum Unbuilt {
     NothingToDo,
-    Failed(String),
+    Failed(Failure),
 }
 
-/// A file to be made.
-struct NewFile {
-    wanted: PathBuf,
-}
-
-impl NewFile {
-    /// Makes the directory, and the file under the first name that is free.
-    fn create(self) -> Result<PathBuf, String> {
-        /// Recordings that begin in one millisecond under one name.
-        const TRIES: u32 = 100;
-        let fail = |error: std::io::Error| format!("cannot record to {}: {error}", self.wanted.display());
-        if let Some(dir) = self.wanted.parent() {
-            std::fs::create_dir_all(dir).map_err(fail)?;
-        }
-        let stem = self
-            .wanted
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let suffix = self
-            .wanted
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        for n in 1..=TRIES {
-            let path = match n {
-                1 => self.wanted.clone(),
-                n => self.wanted.with_file_name(format!("{stem}-{n}.{suffix}")),
-            };
-            match std::fs::File::create_new(&path) {
-                Ok(_) => return Ok(path),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(fail(error)),
-            }
-        }
-        Err(format!(
-            "cannot record to {}: every name is taken",
-            self.wanted.display()
-        ))
+impl<T: Into<Failure>> From<T> for Unbuilt {
+    fn from(failure: T) -> Self {
+        Self::Failed(failure.into())
     }
 }

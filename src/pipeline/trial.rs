@@ -5,58 +5,59 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
-use gststreammill::{Delivery, Outlet};
 use streammill_media::{Track, TrackKey};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    assembly::{Outgoing, outgoing, pads},
+    blueprint::{Blueprint, Recipe, is_installed},
     clip::Clip,
-    instance::{BuildError, Instance, Recipe, Report},
-    params::Values,
-    template::{Output, Template},
+    encoder::{Chosen, NoEncoder},
+    instance::{BuildError, Failure, Instance, Report},
+    product::{Emit, What},
+    template::{Fitted, Output},
 };
 
 /// Time a template has to get through three seconds of media.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Something that arrived: at which `millsink`, and of which track.
+pub type Arrival = (String, TrackKey);
+
 /// What a trial found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
     /// What arrived: at `out` or one of its kin, and of which track.
-    pub arrived: BTreeSet<(String, TrackKey)>,
+    pub arrived: BTreeSet<Arrival>,
     /// Size of the file it wrote.
     pub file_bytes: u64,
 }
 
-/// Runs a template with a clip. `Ok(None)` if it has nothing to do with the clip's tracks.
-pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Option<Findings>, TrialError> {
+/// Runs a template, fitted to a clip's tracks, with that clip. `Ok(None)` if it has nothing to do with them.
+pub async fn run(fitted: &Fitted, encoders: &Chosen, clip: &Clip) -> Result<Option<Findings>, TrialError> {
     let arrived = Arc::new(Mutex::new(BTreeSet::new()));
     let dir = tempdir().map_err(|error| format!("no place for a trial recording: {error}"))?;
     let file = dir.0.join("trial");
+    let template = &fitted.template;
     let tracks: &[Track] = if template.is_source() { &[] } else { &clip.tracks };
-    let fitted = template.fit(values, tracks);
-    let outgoing = outgoing(fitted.launch(), tracks);
-    let expected = expected(&outgoing, pads(fitted.launch(), tracks));
-    let outlets = outgoing
-        .keys()
-        .map(|sink| (sink.clone(), counting(sink, arrived.clone())));
     let recipe = Recipe {
-        template,
-        values,
+        fitted,
+        encoders,
         tracks,
         file: Some(&file),
-        outlets: outlets.collect(),
     };
-    let mut instance = match Instance::build(&recipe) {
-        Ok(instance) => instance,
+    let blueprint = match Blueprint::draw(&recipe, is_installed) {
+        Ok(blueprint) => blueprint,
         Err(BuildError::NothingToDo) => return Ok(None),
         Err(error) => return Err(TrialError::Build(error)),
     };
+    let expected = expected(&blueprint);
+    let origin = Arc::new(OnceLock::new());
+    let built = Instance::build(&blueprint, &origin, &counting(&blueprint, arrived.clone()));
+    let mut instance = built.map_err(TrialError::Build)?;
     instance.start()?;
     let seen = || arrived.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if template.is_source() {
@@ -64,9 +65,8 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
         instance.stop().await;
     } else {
         for frame in &clip.frames {
-            if let Some(feed) = instance.feed(frame.track_key()) {
-                feed.push(frame).map_err(|error| error.to_string())?;
-            }
+            let pushed = instance.push(frame.track_key(), frame.data(), frame.key, frame.dts, frame.pts);
+            pushed.map_err(|error| error.to_string())?;
         }
         instance.finish(PATIENCE).await?;
     }
@@ -87,26 +87,27 @@ pub async fn run(template: &Template, values: &Values, clip: &Clip) -> Result<Op
     Ok(Some(findings))
 }
 
-fn counting(sink: &str, arrived: Arc<Mutex<BTreeSet<(String, TrackKey)>>>) -> Outlet {
-    let sink = sink.to_owned();
-    Arc::new(move |track, delivery| {
-        if let Delivery::Sample(_) = delivery {
+fn counting(blueprint: &Blueprint, arrived: Arc<Mutex<BTreeSet<Arrival>>>) -> Emit {
+    let sinks: Vec<_> = blueprint.outlets.iter().map(|exit| exit.element.clone()).collect();
+    Arc::new(move |product| {
+        if let What::Frame(_) | What::Chunk(_) = product.what
+            && let Some(sink) = sinks.get(product.output)
+        {
             let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
-            arrived.insert((sink.clone(), track));
+            arrived.insert((sink.clone(), product.pad));
         }
         Ok(())
     })
 }
 
 /// What has to come out: all that the texts lead to `out` and its kin. What goes in and leads nowhere is a mistake, too.
-fn expected(outgoing: &Outgoing, fed: Vec<TrackKey>) -> BTreeSet<(String, TrackKey)> {
-    let lost = fed
-        .into_iter()
-        .filter(|pad| !outgoing.values().any(|pads| pads.contains(pad)));
-    let lost = lost.map(|pad| ("out".to_owned(), pad));
-    let led = outgoing
+fn expected(blueprint: &Blueprint) -> BTreeSet<Arrival> {
+    let (lanes, exits) = (blueprint.lanes.iter(), &blueprint.outlets);
+    let lost = lanes.filter(|lane| !exits.iter().any(|exit| exit.pads.contains(&lane.pad)));
+    let lost = lost.map(|lane| ("out".to_owned(), lane.pad));
+    let led = exits
         .iter()
-        .flat_map(|(sink, pads)| pads.iter().map(|pad| (sink.clone(), *pad)));
+        .flat_map(|exit| exit.pads.iter().map(|pad| (exit.element.clone(), *pad)));
     lost.chain(led).collect()
 }
 
@@ -120,7 +121,7 @@ async fn wait_for_output(instance: &mut Instance, is_over: impl Fn() -> bool) ->
     tokio::select! {
         result = timeout(PATIENCE, output) => result.map_err(|_| format!("nothing came out of it within {PATIENCE:?}")),
         report = instance.report() => match report {
-            Report::Failure(reason) => Err(reason),
+            Report::Failure(failure) => Err(failure.reason),
             Report::End => Err("it came to its end at once".to_owned()),
         },
     }
@@ -133,9 +134,18 @@ pub enum TrialError {
     /// It cannot be built.
     #[error(transparent)]
     Build(BuildError),
+    /// There is nothing to encode with.
+    #[error(transparent)]
+    NoEncoder(#[from] NoEncoder),
     /// It fails while it runs.
     #[error("{0}")]
     Run(String),
+}
+
+impl From<Failure> for TrialError {
+    fn from(failure: Failure) -> Self {
+        Self::Run(failure.reason)
+    }
 }
 
 impl From<String> for TrialError {

@@ -5,6 +5,8 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, SockAddr, SockRef, Type};
@@ -18,6 +20,11 @@ const BACKLOG: u32 = 1024;
 
 /// The owner of a socket file and its group may connect.
 const FILE_MODE: u32 = 0o660;
+/// The owner of the local socket may connect.
+const LOCAL_FILE_MODE: u32 = 0o600;
+
+/// How long another server is waited for that is looking at the same directory. It takes a moment.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -31,10 +38,18 @@ impl Bound {
     pub(super) fn new(address: &ListenAddress) -> Result<(Self, ListenAddress), BindError> {
         let bound = match address {
             ListenAddress::Tcp(address) => tcp(*address),
-            ListenAddress::Unix(path) => unix(path),
+            ListenAddress::Unix(path) => unix(path, FILE_MODE),
         };
         bound.map_err(|source| BindError {
             address: address.clone(),
+            source,
+        })
+    }
+
+    /// Binds the local socket.
+    pub(super) fn local(path: &Path) -> Result<(Self, ListenAddress), BindError> {
+        unix(path, LOCAL_FILE_MODE).map_err(|source| BindError {
+            address: ListenAddress::Unix(path.to_owned()),
             source,
         })
     }
@@ -68,17 +83,33 @@ fn tcp(address: SocketAddr) -> io::Result<(Bound, ListenAddress)> {
     Ok((Bound::Tcp(listener), address))
 }
 
-fn unix(path: &Path) -> io::Result<(Bound, ListenAddress)> {
+fn unix(path: &Path, mode: u32) -> io::Result<(Bound, ListenAddress)> {
+    let _lock = lock_directory(path);
     remove_stale(path)?;
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let _file = SocketFile::new(path)?;
     // Nobody can connect before it listens, so nobody connects before the file has its mode.
-    fs::set_permissions(path, fs::Permissions::from_mode(FILE_MODE))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
     socket.listen(BACKLOG as i32)?;
     socket.set_nonblocking(true)?;
     let listener = UnixListener::from_std(socket.into())?;
     Ok((Bound::Unix { listener, _file }, ListenAddress::Unix(path.to_owned())))
+}
+
+/// Keeps servers that start at the same time from taking each other's socket, which does not listen yet, for a dead one. The
+/// lock goes with the file. Where it cannot be had, because someone else holds it or the file system has none, the server
+/// starts all the same.
+fn lock_directory(path: &Path) -> Option<fs::File> {
+    let directory = fs::File::open(path.parent()?).ok()?;
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Some(directory),
+            Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => sleep(Duration::from_millis(5)),
+            Err(_) => return None,
+        }
+    }
 }
 
 /// Removes what a server that was killed left behind: a socket at which nobody listens. Anything else stays.
@@ -150,10 +181,10 @@ mod tests {
     async fn a_socket_file_is_for_owner_and_group_and_goes_with_its_listener() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rtmp.sock");
-        let (bound, _) = unix(&path).unwrap();
+        let (bound, _) = unix(&path, FILE_MODE).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, FILE_MODE);
         assert_eq!(
-            unix(&path).unwrap_err().kind(),
+            unix(&path, FILE_MODE).unwrap_err().kind(),
             io::ErrorKind::AddrInUse,
             "a running server lost its socket"
         );
@@ -167,11 +198,38 @@ mod tests {
         let path = folder.path().join("rtmp.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "std leaves the file, as a killed server does");
-        drop(unix(&path).unwrap());
+        drop(unix(&path, FILE_MODE).unwrap());
 
         fs::write(&path, "precious").unwrap();
-        assert_eq!(unix(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(unix(&path, FILE_MODE).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[tokio::test]
+    async fn of_servers_that_find_a_dead_socket_at_once_one_gets_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rtmp.sock");
+        for _ in 0..200 {
+            drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+            let runtime = tokio::runtime::Handle::current();
+            let start = std::sync::Barrier::new(4);
+            let bound: Vec<_> = std::thread::scope(|scope| {
+                let server = || {
+                    let _runtime = runtime.enter();
+                    start.wait();
+                    unix(&path, LOCAL_FILE_MODE).ok()
+                };
+                let servers: Vec<_> = (0..4).map(|_| scope.spawn(server)).collect();
+                servers
+                    .into_iter()
+                    .filter_map(|server| server.join().unwrap())
+                    .collect()
+            });
+            assert_eq!(bound.len(), 1);
+            std::os::unix::net::UnixStream::connect(&path).unwrap();
+            drop(bound);
+            assert!(!path.exists());
+        }
     }
 
     #[tokio::test]

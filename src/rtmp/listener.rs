@@ -1,6 +1,6 @@
 //! Listening: accepts connections, bounds their number, gives each a task on a core.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use rustls::ServerConfig;
 use tokio::{sync::Semaphore, time::sleep};
@@ -30,6 +30,16 @@ impl Listener {
     /// Binds an address for RTMP; port 0 takes a free one.
     pub fn bind(address: &ListenAddress) -> Result<Self, BindError> {
         let (socket, address) = Bound::new(address)?;
+        Ok(Self {
+            socket,
+            address,
+            tls: None,
+        })
+    }
+
+    /// Binds the local socket.
+    pub(super) fn bind_local(path: &Path) -> Result<Self, BindError> {
+        let (socket, address) = Bound::local(path)?;
         Ok(Self {
             socket,
             address,

@@ -15,6 +15,7 @@ mod feed;
 mod limits;
 mod line;
 mod listener;
+mod local;
 mod metadata;
 mod outbox;
 mod patience;
@@ -42,6 +43,7 @@ pub use cores::Cores;
 pub use fan::FanOut;
 pub use limits::Clients;
 pub use listener::Listener;
+pub use local::bind_local;
 
 /// What every connection is given.
 #[derive(Debug)]

@@ -50,6 +50,11 @@ const CONFINED: &[(&[&str], &[&str], &str)] = &[
         "only the RTMP front end speaks RTMP",
     ),
     (
+        &["streammill_local_socket"],
+        &["src/rtmp", "plugins", "crates/local-socket"],
+        "the two ends of the local socket ask where it is, nobody else",
+    ),
+    (
         &["anyhow"],
         &["src/main.rs", "benches"],
         "an error type says what can go wrong; anyhow is for the binary's edge",

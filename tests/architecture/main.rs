@@ -47,7 +47,14 @@ fn assert_none(complaints: &[String]) {
 #[test]
 fn every_arrow_between_the_parts_points_the_right_way() {
     let files = sources(
-        &["src", "crates/rtmp/src", "crates/media/src", "plugins/src", "benches"],
+        &[
+            "src",
+            "crates/rtmp/src",
+            "crates/media/src",
+            "crates/local-socket/src",
+            "plugins/src",
+            "benches",
+        ],
         ".rs",
     );
     let wrong: Vec<String> = files

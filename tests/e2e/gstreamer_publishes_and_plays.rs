@@ -43,7 +43,8 @@ fn plays_what_was_sent(source: &str, sink: &str) {
 
     let seen = probe(file, 10).expect("the received FLV can be read");
     assert_eq!(seen.tracks, ["aac 44100", "h264 320x240"]);
-    seen.assert_rises_for(4.0);
+    // Late pictures get the time of the sound that flvmux has written before them, and two may be late.
+    seen.assert_runs_for(4.0);
     assert!(
         seen.video().len() > FRAMES * 3 / 4,
         "{} frames of {FRAMES}",

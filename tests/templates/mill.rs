@@ -1,6 +1,7 @@
 //! A hub with pipelines, publishers and players: everything but the protocols.
 
 use std::{
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -8,14 +9,17 @@ use std::{
 use bytes::Bytes;
 use streammill::{
     config::Config,
-    hub::{Door, Event, Hub, Interest, Limits, Origin, Protocol, StreamKey},
+    hub::{self, Door, Event, Hub, Interest, Origin, Protocol, StreamKey},
     output::hls,
     pipeline::{
         self,
-        conductor::{Roster, conduct},
+        conductor::conduct,
+        encoder::Equipment,
         library::Library,
         plan::Plan,
+        roster::Roster,
         supervisor::Services,
+        worker::{Limits, Workers},
     },
 };
 use streammill_media::{
@@ -42,9 +46,12 @@ impl Mill {
         let (library, problems) = Library::load(&config.templates.paths);
         assert!(problems.is_empty(), "{problems:?}");
         let services = Services {
-            hub: Hub::new(Limits::default()),
+            hub: Hub::new(hub::Limits::default()),
             segments: hls::Store::new(64 << 20),
             hls: hls::Settings::default(),
+            workers: Some(Workers::new(PathBuf::from(env!("CARGO_BIN_EXE_streammill")))),
+            limits: Limits::default(),
+            encoders: Equipment::new(&config.encoders).unwrap().bench,
         };
         let (roster, stop) = (Roster::default(), CancellationToken::new());
         let plan = Plan::new(&config, &library).unwrap();

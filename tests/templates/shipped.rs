@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use streammill::{hub::StreamKey, output::hls, pipeline::supervisor::State};
+use streammill::{hub::StreamKey, output::hls, pipeline::job::State};
 use streammill_media::{Format, MediaKind, Track};
 
 use crate::mill::{Clip, Mill, PATIENCE, Played, ended, until};

@@ -59,6 +59,7 @@ impl Frame {
 
 /// What a [`Frame`] is to a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum FrameRole {
     /// A decoder configuration (FLV "sequence header").
     Config,

@@ -11,6 +11,7 @@ use std::{
 /// milliseconds nor of nanoseconds. Nanoseconds in 64 bits hold the first exactly, are the second, and come within a
 /// nanosecond of the third for 292 years.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MediaTime(i64);
 
 impl MediaTime {

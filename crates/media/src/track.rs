@@ -19,6 +19,7 @@ use crate::codec::{
 
 /// What a track carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum MediaKind {
     /// Sound.
     Audio,
@@ -30,10 +31,12 @@ pub enum MediaKind {
 
 /// The number of a track within its kind. The only track of a kind is number 0, as in Enhanced RTMP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrackId(pub u8);
 
 /// Which track of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TrackKey {
     /// What it carries.
     pub kind: MediaKind,
@@ -92,6 +95,7 @@ pub struct NoTrackKey;
 /// The coding of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Codec {
     /// H.264 / AVC, length-prefixed NAL units, `avcC` configuration.
     H264,
@@ -144,6 +148,7 @@ impl Codec {
 
 /// One elementary stream, as its decoder configuration describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Track {
     /// Its number within its kind.
     pub id: TrackId,
@@ -291,6 +296,7 @@ fn av1_format(av1: &Av1Config, sequence: SequenceHeader) -> Format {
 
 /// Picture or sound properties of a [`Track`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Format {
     /// Of a video track.
     Video(VideoFormat),
@@ -300,6 +306,7 @@ pub enum Format {
 
 /// What a video decoder configuration says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct VideoFormat {
     /// Displayed width in pixels, cropping applied.
     pub width: u32,
@@ -317,6 +324,7 @@ pub struct VideoFormat {
 
 /// What an audio decoder configuration says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AudioFormat {
     /// Samples per second of the decoded sound (after SBR, where it is signalled).
     pub sample_rate: u32,

@@ -1,57 +1,46 @@
 //! The element behind [`super::MillSink`].
 
-use std::{
-    sync::{
-        LazyLock, Mutex, MutexGuard, PoisonError,
-        mpsc::{SyncSender, channel},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use gst::{glib, prelude::*, subclass::prelude::*};
-use streammill_media::{MediaKind, MediaTime, TrackKey};
+use streammill_media::{MediaKind, TrackKey};
 
-use super::{Delivery, Outlet};
-use crate::{
-    caps::sink_caps,
-    framer::Framer,
-    location::{Location, LocationError},
-    peer::Peer,
-    publisher::{self, Item},
-};
+use super::{Delivery, Outlet, link::Link};
+use crate::{address::Address, caps::sink_caps, pads};
 
 static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("millsink", gst::DebugColorFlags::empty(), Some("streammill sink")));
 
-/// The first track of a kind has a pad of its own name, the others one with their number.
-const PADS: [(&str, MediaKind); 4] = [
-    ("video", MediaKind::Video),
-    ("audio", MediaKind::Audio),
-    ("video_%u", MediaKind::Video),
-    ("audio_%u", MediaKind::Audio),
-];
-
 /// Buffers or lists that may wait in a pad. The host takes them as they come, so this is slack, not latency.
 const MAX_WAITING: u32 = 16;
-
-/// How long the end of a pad waits for the network to take what came before it.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// See [`super::MillSink`].
 #[derive(Default)]
 pub struct MillSink {
-    location: Mutex<Option<String>>,
+    settings: Mutex<Settings>,
     outlet: Mutex<Option<Outlet>>,
-    pads: Mutex<Vec<(TrackKey, gst_app::AppSink)>>,
+    inlets: Mutex<Vec<Inlet>>,
     link: Mutex<Option<Link>>,
+    /// How many ends of pads the connection's thread has to see: pads may be added while it runs.
+    expected: Arc<AtomicUsize>,
 }
 
-/// The connection to a server, and the way to it.
-struct Link {
-    // Dropped first, so that pads that wait for the network are let go.
-    _peer: Peer,
-    items: SyncSender<Item>,
-    framers: Vec<(TrackKey, Framer)>,
+#[derive(Clone, Default)]
+struct Settings {
+    address: Address,
+    sync: bool,
+}
+
+/// One requested pad and what empties it.
+struct Inlet {
+    /// The track it is named after, or turned out to carry.
+    track: Option<TrackKey>,
+    pad: gst::Pad,
+    appsink: gst_app::AppSink,
+    has_ended: bool,
 }
 
 impl MillSink {
@@ -59,69 +48,79 @@ impl MillSink {
         *held(&self.outlet) = Some(outlet);
     }
 
-    fn deliver(&self, key: TrackKey, delivery: Delivery) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let outlet = held(&self.outlet).clone();
-        let Some(outlet) = outlet else {
-            return self.send(key, delivery);
-        };
-        outlet(key, delivery).map(|()| gst::FlowSuccess::Ok).map_err(|text| {
-            gst::element_imp_error!(self, gst::ResourceError::Write, ["{}", text]);
-            gst::FlowError::Error
-        })
+    /// The track that arrives at a pad. One of no track's name has it from its first sample.
+    fn track_of(&self, appsink: &gst_app::AppSink, sample: Option<&gst::Sample>) -> Option<TrackKey> {
+        let mut inlets = held(&self.inlets);
+        let at = inlets.iter().position(|inlet| inlet.appsink == *appsink)?;
+        if inlets[at].track.is_none() {
+            let caps = sample?.caps()?;
+            let kind = match caps.structure(0)?.name().starts_with("audio/") {
+                true => MediaKind::Audio,
+                false => MediaKind::Video,
+            };
+            inlets[at].track = pads::next_of(kind, inlets.iter().filter_map(|inlet| inlet.track));
+        }
+        inlets[at].track
     }
 
-    /// Hands a delivery to the connection's thread.
-    fn send(&self, key: TrackKey, delivery: Delivery) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let fail = |text: &str| {
-            gst::element_imp_error!(self, gst::ResourceError::Write, ["{}", text]);
-            gst::FlowError::Error
-        };
-        let mut link = held(&self.link);
-        let link_now = link
-            .as_mut()
-            .ok_or_else(|| fail("set location, or have a host take what arrives"))?;
-        let items = link_now.items.clone();
-        let mut frames = Vec::new();
-        if let Delivery::Sample(sample) = &delivery
-            && let Some((_, framer)) = link_now.framers.iter_mut().find(|(known, _)| *known == key)
-        {
-            let taken = framer.take(sample, MediaTime::ZERO, &mut frames);
-            taken.map_err(|error| fail(&error.to_string()))?;
-        }
-        drop(link);
-        // Without the lock from here on: the queue may be full for as long as the network likes. It is gone when the
-        // connection is, and then the thread has said why.
-        for frame in frames {
-            items.send(Item::Frame(frame)).map_err(|_| gst::FlowError::Eos)?;
-        }
-        if let Delivery::End = delivery {
-            let (done, sent) = channel();
-            items.send(Item::End(done)).map_err(|_| gst::FlowError::Eos)?;
-            let _ = sent.recv_timeout(FLUSH_TIMEOUT);
+    fn deliver(&self, track: Option<TrackKey>, delivery: Delivery) -> Result<gst::FlowSuccess, gst::FlowError> {
+        let outlet = held(&self.outlet).clone();
+        match (outlet, track) {
+            (Some(outlet), Some(track)) => outlet(track, delivery).map_err(|text| self.fail(&text))?,
+            // The end of a pad to which nothing came: nobody has heard of it.
+            (Some(_), None) => {}
+            (None, _) => self.send(track, delivery)?,
         }
         Ok(gst::FlowSuccess::Ok)
     }
 
-    /// Starts to publish, if there is a location.
-    fn publish(&self) -> Result<(), gst::StateChangeError> {
-        let Some(location) = held(&self.location).clone() else {
-            return Ok(());
+    /// Hands a delivery to the connection.
+    fn send(&self, track: Option<TrackKey>, delivery: Delivery) -> Result<(), gst::FlowError> {
+        let mut link = held(&self.link);
+        let Some(link_now) = link.as_mut() else {
+            return Err(match held(&self.settings).address.is_set() {
+                // The element is about to stop.
+                true => gst::FlowError::Flushing,
+                false => self.fail("set stream or location, or have a host take what arrives"),
+            });
         };
-        let location: Location = location.parse().map_err(|error: LocationError| {
-            gst::element_imp_error!(self, gst::ResourceError::Settings, ["{}", error]);
+        let parcel = link_now
+            .pack(track, delivery)
+            .map_err(|error| self.fail(&error.to_string()))?;
+        drop(link);
+        // Without the lock from here on: the queue may be full for as long as the network likes.
+        parcel.send()
+    }
+
+    fn fail(&self, text: &str) -> gst::FlowError {
+        gst::element_imp_error!(self, gst::ResourceError::Write, ("{}", text));
+        gst::FlowError::Error
+    }
+
+    /// Starts to publish, if it is said where.
+    fn publish(&self) -> Result<(), gst::StateChangeError> {
+        let location = held(&self.settings).address.resolve().map_err(|error| {
+            gst::element_imp_error!(self, gst::ResourceError::Settings, ("{}", error));
             gst::StateChangeError
         })?;
-        let keys: Vec<_> = held(&self.pads).iter().map(|(key, _)| *key).collect();
-        let (items, received) = publisher::channel();
-        let pads = keys.len();
+        let Some(location) = location else { return Ok(()) };
+        let mut inlets = held(&self.inlets);
+        inlets.iter_mut().for_each(|inlet| inlet.has_ended = false);
+        self.expected.store(inlets.len(), Ordering::Relaxed);
+        drop(inlets);
         let element = self.obj().clone().upcast::<gst::Element>();
-        let work = move |stop: &_| publisher::publish(&location, &received, pads, stop);
-        *held(&self.link) = Some(Link {
-            _peer: Peer::start(&element, "millsink", work)?,
-            items,
-            framers: keys.into_iter().map(|key| (key, Framer::new(key))).collect(),
-        });
+        *held(&self.link) = Some(Link::start(location, &element, self.expected.clone())?);
         Ok(())
+    }
+
+    /// Nothing more comes from a pad.
+    fn end(&self, appsink: &gst_app::AppSink) {
+        let track = self.track_of(appsink, None);
+        for inlet in held(&self.inlets).iter_mut().filter(|inlet| inlet.appsink == *appsink) {
+            inlet.has_ended = true;
+        }
+        // A failure has been posted on the bus.
+        let _ = self.deliver(track, Delivery::End);
     }
 }
 
@@ -140,24 +139,32 @@ impl ObjectSubclass for MillSink {
 impl ObjectImpl for MillSink {
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
-            vec![
-                glib::ParamSpecString::builder("location")
-                    .nick("Location")
-                    .blurb("rtmp://host[:port]/app/name to publish to; unset where a host takes what arrives")
-                    .mutable_ready()
-                    .build(),
-            ]
+            let sync = glib::ParamSpecBoolean::builder("sync")
+                .nick("Sync")
+                .blurb("Whether what arrives is sent by the clock: for files, which are read faster than they play")
+                .mutable_ready()
+                .build();
+            Address::properties().into_iter().chain([sync]).collect()
         });
         &PROPERTIES
     }
 
-    fn set_property(&self, _id: usize, value: &glib::Value, _pspec: &glib::ParamSpec) {
-        // There is one property, and GObject has checked its type before it calls this.
-        *held(&self.location) = value.get().unwrap_or_default();
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        let mut settings = held(&self.settings);
+        // GObject has checked the types before it calls this.
+        if settings.address.set(pspec.name(), value) {
+            return;
+        }
+        settings.sync = value.get().unwrap_or(false);
+        for inlet in &*held(&self.inlets) {
+            inlet.appsink.set_sync(settings.sync);
+        }
     }
 
-    fn property(&self, _id: usize, _pspec: &glib::ParamSpec) -> glib::Value {
-        held(&self.location).to_value()
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        let mut settings = held(&self.settings);
+        let sync = settings.sync;
+        settings.address.get(pspec.name()).unwrap_or_else(|| sync.to_value())
     }
 
     fn constructed(&self) {
@@ -195,14 +202,8 @@ impl ElementImpl for MillSink {
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            PADS.iter()
-                .filter_map(|(name, kind)| {
-                    let (direction, presence) = (gst::PadDirection::Sink, gst::PadPresence::Request);
-                    gst::PadTemplate::new(name, direction, presence, &sink_caps(*kind)).ok()
-                })
-                .collect()
-        });
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
+            LazyLock::new(|| pads::templates(gst::PadDirection::Sink, sink_caps));
         &TEMPLATES
     }
 
@@ -212,30 +213,32 @@ impl ElementImpl for MillSink {
         name: Option<&str>,
         _caps: Option<&gst::Caps>,
     ) -> Option<gst::Pad> {
-        let key: TrackKey = name.unwrap_or(template.name_template()).parse().ok()?;
-        let name = key.to_string();
-        if held(&self.pads).iter().any(|(taken, _)| *taken == key) {
-            gst::error!(CAT, imp = self, "pad {name} is in use already");
+        let taken = held(&self.inlets)
+            .iter()
+            .map(|inlet| inlet.pad.name().to_string())
+            .collect();
+        let Some((name, track)) = pads::name(template.name_template(), name, &taken) else {
+            gst::error!(CAT, imp = self, "pad {name:?} is in use already, or none of a track");
             return None;
-        }
+        };
         let (on_sample, on_end) = (self.downgrade(), self.downgrade());
         let callbacks = gst_app::AppSinkCallbacks::builder()
             .new_sample(move |appsink| {
                 let sample = appsink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
                 let sink = on_sample.upgrade().ok_or(gst::FlowError::Flushing)?;
-                sink.deliver(key, Delivery::Sample(sample))
+                let track = sink.track_of(appsink, Some(&sample)).ok_or(gst::FlowError::Flushing)?;
+                sink.deliver(Some(track), Delivery::Sample(sample))
             })
-            .eos(move |_| {
+            .eos(move |appsink| {
                 if let Some(sink) = on_end.upgrade() {
-                    // A failure has been posted on the bus.
-                    let _ = sink.deliver(key, Delivery::End);
+                    sink.end(appsink);
                 }
             })
             .build();
         let appsink = gst_app::AppSink::builder()
             .name(&name)
-            .caps(&sink_caps(key.kind))
-            .sync(false)
+            .caps(template.caps())
+            .sync(held(&self.settings).sync)
             .async_(false)
             .enable_last_sample(false)
             .buffer_list(true)
@@ -249,19 +252,29 @@ impl ElementImpl for MillSink {
             .ok()?
             .name(&name)
             .build();
-        held(&self.pads).push((key, appsink.clone()));
+        let pad = pad.upcast::<gst::Pad>();
+        held(&self.inlets).push(Inlet {
+            track,
+            pad: pad.clone(),
+            appsink: appsink.clone(),
+            has_ended: false,
+        });
+        self.expected.fetch_add(1, Ordering::Relaxed);
         bin.add_pad(&pad).ok()?;
         appsink.sync_state_with_parent().ok()?;
-        Some(pad.upcast())
+        Some(pad)
     }
 
     fn release_pad(&self, pad: &gst::Pad) {
-        let mut pads = held(&self.pads);
-        let Some(at) = pads.iter().position(|(_, appsink)| appsink.name() == pad.name()) else {
+        let mut inlets = held(&self.inlets);
+        let Some(at) = inlets.iter().position(|inlet| inlet.pad == *pad) else {
             return;
         };
-        let (_, appsink) = pads.swap_remove(at);
-        drop(pads);
+        let Inlet { appsink, has_ended, .. } = inlets.swap_remove(at);
+        drop(inlets);
+        if !has_ended {
+            self.expected.fetch_sub(1, Ordering::Relaxed);
+        }
         let bin = self.obj();
         // An element that was never in a running pipeline has nothing to stop, and the pad goes either way.
         let _ = appsink.set_state(gst::State::Null);

@@ -3,26 +3,12 @@
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use gst::{glib, prelude::*, subclass::prelude::*};
-use streammill_media::{MediaKind, TrackKey};
+use streammill_media::TrackKey;
 
-use crate::{
-    Feed,
-    caps::source_caps,
-    location::{Location, LocationError},
-    peer::Peer,
-    player,
-};
+use crate::{Feed, address::Address, caps::source_caps, lane, pads, peer::Peer, player};
 
 static CAT: LazyLock<gst::DebugCategory> =
     LazyLock::new(|| gst::DebugCategory::new("millsrc", gst::DebugColorFlags::empty(), Some("streammill source")));
-
-/// The first track of a kind has a pad of its own name, the others one with their number.
-const PADS: [(&str, MediaKind); 4] = [
-    ("video", MediaKind::Video),
-    ("audio", MediaKind::Audio),
-    ("video_%u", MediaKind::Video),
-    ("audio_%u", MediaKind::Audio),
-];
 
 /// See [`super::MillSrc`].
 #[derive(Default)]
@@ -34,29 +20,46 @@ pub struct MillSrc {
 
 #[derive(Clone)]
 struct Settings {
-    location: Option<String>,
+    address: Address,
+    wait: u32,
     is_live: bool,
+    /// Milliseconds.
+    latency: u32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            location: None,
+            address: Address::default(),
+            wait: 0,
             is_live: true,
+            latency: 200,
         }
+    }
+}
+
+impl Settings {
+    fn apply_to(&self, appsrc: &gst_app::AppSrc) {
+        appsrc.set_is_live(self.is_live);
+        appsrc.set_latency(gst::ClockTime::from_mseconds(self.latency.into()), gst::ClockTime::NONE);
     }
 }
 
 /// One requested pad and what feeds it.
 struct Outlet {
-    key: TrackKey,
+    /// The track it is named after, or was given.
+    track: Option<TrackKey>,
+    pad: gst::Pad,
     appsrc: gst_app::AppSrc,
 }
 
 impl MillSrc {
-    pub(super) fn feed(&self, key: TrackKey) -> Option<Feed> {
-        let outlets = self.outlets();
-        let outlet = outlets.iter().find(|outlet| outlet.key == key)?;
+    pub(super) fn feed(&self, track: TrackKey) -> Option<Feed> {
+        let mut outlets = self.outlets();
+        let own = outlets.iter().position(|outlet| outlet.track == Some(track));
+        let at = own.or_else(|| outlets.iter().position(|outlet| outlet.may_take(track)))?;
+        let outlet = &mut outlets[at];
+        outlet.track = Some(track);
         Some(Feed::new(outlet.appsrc.clone()))
     }
 
@@ -71,28 +74,36 @@ impl MillSrc {
 
     /// Starts to play, if there is a location.
     fn play(&self) -> Result<(), gst::StateChangeError> {
-        let Some(location) = self.settings().location.clone() else {
-            return Ok(());
-        };
-        let location: Location = location.parse().map_err(|error: LocationError| {
-            gst::element_imp_error!(self, gst::ResourceError::Settings, ["{}", error]);
+        let Settings { address, wait, .. } = self.settings().clone();
+        let location = address.resolve().map_err(|error| {
+            gst::element_imp_error!(self, gst::ResourceError::Settings, ("{}", error));
             gst::StateChangeError
         })?;
+        let Some(location) = location else { return Ok(()) };
         let outlets = self.outlets();
-        let feeds = outlets
-            .iter()
-            .map(|outlet| (outlet.key, Feed::new(outlet.appsrc.clone())));
-        let feeds: Vec<_> = feeds.collect();
-        drop(outlets);
+        let outlets = outlets.iter().map(|outlet| lane::Outlet {
+            track: outlet.track,
+            pad: outlet.pad.clone(),
+            feed: Feed::new(outlet.appsrc.clone()),
+        });
+        let outlets: Vec<_> = outlets.collect();
+        let patience = (wait > 0).then_some(wait);
         let element = self.obj().clone().upcast::<gst::Element>();
         let weak = element.downgrade();
-        let work = move |stop: &_| player::play(&location, feeds, &weak, stop);
+        let work = move |stop: &_| player::play(&location, patience, outlets, &weak, stop);
         *self.peer() = Some(Peer::start(&element, "millsrc", work)?);
         Ok(())
     }
 
     fn settings(&self) -> MutexGuard<'_, Settings> {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outlet {
+    /// Whether this pad of no track's name is for a track that its host has.
+    fn may_take(&self, track: TrackKey) -> bool {
+        self.track.is_none() && self.pad.peer_query_caps(None).can_intersect(&source_caps(track.kind))
     }
 }
 
@@ -106,10 +117,10 @@ impl ObjectSubclass for MillSrc {
 impl ObjectImpl for MillSrc {
     fn properties() -> &'static [glib::ParamSpec] {
         static PROPERTIES: LazyLock<Vec<glib::ParamSpec>> = LazyLock::new(|| {
-            vec![
-                glib::ParamSpecString::builder("location")
-                    .nick("Location")
-                    .blurb("rtmp://host[:port]/app/name of the stream to play; unset where a host feeds the element")
+            let own = [
+                glib::ParamSpecUInt::builder("wait")
+                    .nick("Wait")
+                    .blurb("Seconds to wait for a stream that is not live; 0: as long as the server lets one wait")
                     .mutable_ready()
                     .build(),
                 glib::ParamSpecBoolean::builder("is-live")
@@ -118,7 +129,14 @@ impl ObjectImpl for MillSrc {
                     .default_value(true)
                     .mutable_ready()
                     .build(),
-            ]
+                glib::ParamSpecUInt::builder("latency")
+                    .nick("Latency")
+                    .blurb("Milliseconds that sinks wait for frames that come late, where the element is live")
+                    .default_value(Settings::default().latency)
+                    .mutable_ready()
+                    .build(),
+            ];
+            Address::properties().into_iter().chain(own).collect()
         });
         &PROPERTIES
     }
@@ -127,22 +145,27 @@ impl ObjectImpl for MillSrc {
         let mut settings = self.settings();
         // GObject has checked the types before it calls this.
         match pspec.name() {
-            "location" => settings.location = value.get().unwrap_or_default(),
-            "is-live" => {
-                settings.is_live = value.get().unwrap_or(true);
-                for outlet in &*self.outlets() {
-                    outlet.appsrc.set_is_live(settings.is_live);
-                }
-            }
+            name if settings.address.set(name, value) => {}
+            "wait" => settings.wait = value.get().unwrap_or(0),
+            "is-live" => settings.is_live = value.get().unwrap_or(true),
+            "latency" => settings.latency = value.get().unwrap_or(0),
             name => gst::error!(CAT, imp = self, "no property {name}"),
+        }
+        for outlet in &*self.outlets() {
+            settings.apply_to(&outlet.appsrc);
         }
     }
 
     fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
-        let settings = self.settings();
+        let mut settings = self.settings();
         match pspec.name() {
-            "location" => settings.location.to_value(),
-            _ => settings.is_live.to_value(),
+            "wait" => settings.wait.to_value(),
+            "is-live" => settings.is_live.to_value(),
+            "latency" => settings.latency.to_value(),
+            name => settings
+                .address
+                .get(name)
+                .unwrap_or_else(|| pspec.default_value().clone()),
         }
     }
 
@@ -181,14 +204,8 @@ impl ElementImpl for MillSrc {
     }
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
-        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            PADS.iter()
-                .filter_map(|(name, kind)| {
-                    let (direction, presence) = (gst::PadDirection::Src, gst::PadPresence::Request);
-                    gst::PadTemplate::new(name, direction, presence, &source_caps(*kind)).ok()
-                })
-                .collect()
-        });
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> =
+            LazyLock::new(|| pads::templates(gst::PadDirection::Src, source_caps));
         &TEMPLATES
     }
 
@@ -198,40 +215,45 @@ impl ElementImpl for MillSrc {
         name: Option<&str>,
         _caps: Option<&gst::Caps>,
     ) -> Option<gst::Pad> {
-        let key: TrackKey = name.unwrap_or(template.name_template()).parse().ok()?;
-        let name = key.to_string();
-        if self.outlets().iter().any(|outlet| outlet.key == key) {
-            gst::error!(CAT, imp = self, "pad {name} is in use already");
+        let taken = self
+            .outlets()
+            .iter()
+            .map(|outlet| outlet.pad.name().to_string())
+            .collect();
+        let Some((name, track)) = pads::name(template.name_template(), name, &taken) else {
+            gst::error!(CAT, imp = self, "pad {name:?} is in use already, or none of a track");
             return None;
-        }
+        };
         // The queue is unbounded on purpose: `appsrc` could only block or drop anywhere. See `Feed`.
         let appsrc = gst_app::AppSrc::builder()
             .name(&name)
             .format(gst::Format::Time)
             .stream_type(gst_app::AppStreamType::Stream)
-            .is_live(self.settings().is_live)
             .do_timestamp(false)
             .block(false)
             .max_bytes(0)
             .build();
+        self.settings().apply_to(&appsrc);
         let bin = self.obj();
         bin.add(&appsrc).ok()?;
         let pad = gst::GhostPad::builder_from_template_with_target(template, &appsrc.static_pad("src")?)
             .ok()?
             .name(&name)
             .build();
+        let pad = pad.upcast::<gst::Pad>();
         self.outlets().push(Outlet {
-            key,
+            track,
+            pad: pad.clone(),
             appsrc: appsrc.clone(),
         });
         bin.add_pad(&pad).ok()?;
         appsrc.sync_state_with_parent().ok()?;
-        Some(pad.upcast())
+        Some(pad)
     }
 
     fn release_pad(&self, pad: &gst::Pad) {
         let mut outlets = self.outlets();
-        let Some(at) = outlets.iter().position(|outlet| outlet.appsrc.name() == pad.name()) else {
+        let Some(at) = outlets.iter().position(|outlet| outlet.pad == *pad) else {
             return;
         };
         let outlet = outlets.swap_remove(at);

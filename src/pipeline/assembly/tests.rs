@@ -3,15 +3,14 @@
 use bytes::Bytes;
 use streammill_media::Codec;
 
-use super::{super::encoder::EncoderCodec, *};
+use super::{super::encoder::Map, *};
 
 fn launch(text: &str) -> Launch {
     toml::from_str(text).unwrap()
 }
 
 fn chosen() -> Chosen {
-    let encoder = Encoder::choose(EncoderCodec::H264, |element| element == "openh264enc").unwrap();
-    Chosen::from([("v".to_owned(), encoder)])
+    Chosen::from([("v".to_owned(), Map::built_in().find("openh264enc").unwrap())])
 }
 
 fn video(id: u8) -> Track {
@@ -145,5 +144,16 @@ fn every_output_has_its_own_sink() {
     assert_eq!(
         text(&both, &[audio(0), audio(1)]).unwrap(),
         "millsink name=out_small  millsrc name=in  in.audio ! out_small.audio  in.audio_1 ! out_small.audio_1"
+    );
+}
+
+#[test]
+fn the_copies_of_a_fragment_have_encoders_too() {
+    let all = launch("tracks = 'all'\nvideo = 'in.video ! encoder name=v ! out.video'");
+    let text = text(&all, &[video(0), video(1)]).unwrap();
+    assert!(text.contains("in.video ! openh264enc name=v ! out.video"), "{text}");
+    assert!(
+        text.contains("in.video_1 ! openh264enc name=v_1 ! out.video_1"),
+        "{text}"
     );
 }

@@ -1,6 +1,6 @@
 //! Checks: whether a template works here.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use streammill_media::{Format, MediaKind, Track};
 
@@ -8,10 +8,13 @@ use super::{Entry, problem};
 use crate::{
     config::Problem,
     pipeline::{
+        blueprint::{Blueprint, Recipe, is_installed},
         clip::Clip,
+        encoder::first_present,
         inspect,
-        instance::{BuildError, Instance, Recipe},
+        instance::{BuildError, Instance},
         params::{self, Given, Kind, Rung, Value, Values},
+        product::Emit,
         template::{Case, Launch, Template, TrackRule, When, line_in_fragments, line_of_word, line_of_word_in},
         trial::{self, TrialError},
     },
@@ -41,7 +44,7 @@ impl Entry {
         };
         for values in self.template.trial_values() {
             for kinds in COMBINATIONS {
-                if let Err(error) = trial::run(&self.template, &values, &clip.only(kinds)).await {
+                if let Err(error) = self.try_with(&values, &clip.only(kinds)).await {
                     let kinds: Vec<_> = kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
                     return Some(self.problem_of(&format!("with {}", kinds.join(" and ")), &error));
                 }
@@ -53,9 +56,32 @@ impl Entry {
         self.template.untried(&clip).into_iter().find_map(|(name, part)| {
             let values = part.trial_values();
             let tracks = part.cases.first().map(|case| case.when.sample(&clip));
-            let error = build(&part, values.first()?, &tracks?).err()?;
-            Some(self.problem_of(&name, &TrialError::Build(error)))
+            let error = self.build(&part, values.first()?, &tracks?).err()?;
+            Some(self.problem_of(&name, &error))
         })
+    }
+
+    async fn try_with(&self, values: &Values, clip: &Clip) -> Result<(), TrialError> {
+        let tracks: &[Track] = if self.template.is_source() { &[] } else { &clip.tracks };
+        let fitted = self.template.fit(values, tracks);
+        let encoders = first_present(&fitted.template, &self.encoders, is_installed)?;
+        trial::run(&fitted, &encoders, clip).await.map(drop)
+    }
+
+    /// Builds it, or a part of it, without running it.
+    fn build(&self, template: &Template, values: &Values, tracks: &[Track]) -> Result<(), TrialError> {
+        let fitted = template.fit(values, tracks);
+        let encoders = first_present(&fitted.template, &self.encoders, is_installed)?;
+        let recipe = Recipe {
+            fitted: &fitted,
+            encoders: &encoders,
+            tracks,
+            file: None,
+        };
+        let emit: Emit = Arc::new(|_| Ok(()));
+        let built = Blueprint::draw(&recipe, is_installed)
+            .and_then(|blueprint| Instance::build(&blueprint, &Arc::default(), &emit));
+        built.map(drop).map_err(TrialError::Build)
     }
 
     /// Whether its elements are installed, and take what its texts tell them. The first thing that is wrong is enough.
@@ -84,8 +110,8 @@ impl Entry {
         let clip = Clip::canned().map_err(|error| error.to_string())?;
         for values in self.template.trial_values() {
             let tracks: &[Track] = if self.template.is_source() { &[] } else { &clip.tracks };
-            match build(&self.template, &values, tracks) {
-                Err(error @ (BuildError::MissingElements { .. } | BuildError::NoEncoder(_))) => {
+            match self.build(&self.template, &values, tracks) {
+                Err(error @ (TrialError::NoEncoder(_) | TrialError::Build(BuildError::MissingElements { .. }))) => {
                     return Err(error.to_string());
                 }
                 _ => continue,
@@ -109,7 +135,7 @@ impl Entry {
     fn problem_of(&self, trial: &str, error: &TrialError) -> Problem {
         let culprit = match error {
             TrialError::Build(error) => error.culprit(),
-            TrialError::Run(_) => None,
+            TrialError::Run(_) | TrialError::NoEncoder(_) => None,
         };
         let line_with = |words: &str| self.text.lines().position(|line| line.contains(words));
         let elements = || {
@@ -121,18 +147,6 @@ impl Entry {
         problem.place = Some((self.place(), line));
         problem
     }
-}
-
-/// Builds a template without running it.
-fn build(template: &Template, values: &Values, tracks: &[Track]) -> Result<(), BuildError> {
-    let recipe = Recipe {
-        template,
-        values,
-        tracks,
-        file: None,
-        outlets: BTreeMap::new(),
-    };
-    Instance::build(&recipe).map(drop)
 }
 
 impl Template {

@@ -51,10 +51,7 @@ fn fragments_beside_templates_are_for_all_of_them() {
     assert_eq!(problems, []);
     let launch = library.find("mine").unwrap().template.launch.clone().unwrap();
     let video = launch.video.unwrap();
-    assert!(
-        video.contains("videoconvertscale") && video.ends_with("! fakesink"),
-        "{video}"
-    );
+    assert!(video.contains("millscale") && video.ends_with("! fakesink"), "{video}");
     write("fragments/mine.toml", "[fragments]\nsinc = 'fakesink'\n");
     let (_, problems) = Library::load(&[dir.path().to_owned()]);
     let problem = problems[0].to_string();

@@ -24,6 +24,11 @@ impl Fraction {
         })
     }
 
+    /// What is above the line, and what is below it.
+    pub fn into_parts(self) -> (u32, u32) {
+        (self.numerator, self.denominator)
+    }
+
     /// From `30000/1001` or `30`.
     pub fn parse(text: &str) -> Option<Self> {
         let (numerator, denominator) = text.split_once('/').unwrap_or((text, "1"));

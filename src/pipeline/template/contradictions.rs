@@ -7,7 +7,7 @@ use crate::{
     config::nearest,
     pipeline::{
         ladder::{ABOVE, AUDIO_OUTPUT, THIS, TOP},
-        params::Kind,
+        params::{Kind, Value},
         syntax::{names, roles, words},
     },
 };
@@ -50,7 +50,11 @@ impl Template {
             let at = |key: &str| format!("encoders.{name}.{key}");
             for (key, used, kind) in role.params() {
                 match self.params.get(used) {
-                    Some(param) if param.kind == kind => {}
+                    Some(param) if param.kind == kind => {
+                        let values = param.values.iter().map(|value| Value::Choice(value.clone()));
+                        let wrong = values.filter_map(|value| role.check(key, &value).err());
+                        found.extend(wrong.map(|reason| (at(key), None, format!("parameter '{used}': {reason}"))));
+                    }
                     Some(_) => found.push((
                         at(key),
                         None,

@@ -314,15 +314,11 @@ fn a_ladder_is_written_out_for_the_rungs_that_the_picture_allows() {
         .template
         .encoders
         .iter()
-        .map(|(name, role)| (name.as_str(), role.bitrate(&fitted.values)))
+        .map(|(name, role)| (name.as_str(), role.demand(&fitted.values).bitrate))
         .collect();
     assert_eq!(
         bitrates,
-        [
-            ("a", None),
-            ("v_480", Some(Value::Bitrate(1_000_000))),
-            ("v_720", Some(Value::Bitrate(2_500_000)))
-        ]
+        [("a", None), ("v_480", Some(1_000_000)), ("v_720", Some(2_500_000))]
     );
     assert_eq!(fitted.template.rates.keys().collect::<Vec<_>>(), ["v_480"]);
     let mut set = Vec::new();

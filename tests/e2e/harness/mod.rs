@@ -7,6 +7,9 @@
 mod authority;
 mod browser;
 pub(crate) mod current_ffmpeg;
+pub(crate) mod fake_hardware;
+mod faulty;
+mod gst_launch;
 mod probe;
 mod process;
 mod publish;
@@ -16,6 +19,8 @@ pub(crate) mod wire;
 
 pub(crate) use authority::Certificate;
 pub(crate) use browser::Browser;
+pub(crate) use faulty::faulty_server;
+pub(crate) use gst_launch::{bare_gst_launch, gst_launch};
 pub(crate) use probe::{Packet, Probe, assert_decodes, probe};
 pub(crate) use process::{Process, output_of, program};
 pub(crate) use publish::{Publish, clip};

@@ -85,6 +85,14 @@ impl Probe {
 
     /// Every track rises without a hole for at least `length` seconds, and the tracks run beside each other.
     pub(crate) fn assert_rises_for(&self, length: f64) {
+        for pair in self.video().windows(2) {
+            assert!(pair[1].dts > pair[0].dts, "two frames at {}", pair[0].dts);
+        }
+        self.assert_runs_for(length);
+    }
+
+    /// As [`assert_rises_for`](Self::assert_rises_for), for publishers that may give two pictures one time.
+    pub(crate) fn assert_runs_for(&self, length: f64) {
         assert!(!self.packets.is_empty(), "no packet at all");
         for (kind, packets) in &self.packets {
             for pair in packets.windows(2) {
@@ -95,7 +103,6 @@ impl Probe {
                     pair[0].dts,
                     pair[1].dts
                 );
-                assert!(kind != "video" || step > 0.0, "two frames at {}", pair[0].dts);
             }
             let span = packets.last().map_or(0.0, |last| last.dts - packets[0].dts);
             assert!(span >= length, "{kind}: {span} s instead of {length}");
@@ -133,8 +140,11 @@ pub(crate) fn assert_decodes(url: &str, from: u32, length: u32) {
     command.args(["-f", "null", "-"]);
     let output = output_of(command, Duration::from_secs(u64::from(length) + 25));
     let said = String::from_utf8_lossy(&output.stderr);
+    // Two frames at one time are no matter of the decoder's; whoever minds them looks at the times.
+    let of_times = |line: &&str| line.contains("non monotonically increasing dts to muxer");
+    let complaints: Vec<_> = said.lines().filter(|line| !of_times(line)).collect();
     assert!(
-        output.status.success() && said.trim().is_empty(),
+        output.status.success() && complaints.is_empty(),
         "{url} does not decode: {said}"
     );
 }

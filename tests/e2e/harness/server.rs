@@ -1,6 +1,7 @@
 //! The server under test, and a plain HTTP client for it.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
@@ -9,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Process, poll_until, seconds};
+use super::{Process, fake_hardware, poll_until, seconds};
 
 /// A running `streammill serve` with a folder of its own.
 pub(crate) struct Server {
@@ -17,6 +18,8 @@ pub(crate) struct Server {
     rtmp: Vec<String>,
     http: String,
     folder: TempDir,
+    /// Of its user, for the local socket.
+    runtime_dir: TempDir,
 }
 
 impl Server {
@@ -25,9 +28,29 @@ impl Server {
         Self::listening(&["127.0.0.1:0"], config)
     }
 
+    /// The same with more in its environment.
+    pub(crate) fn with_environment(config: &str, environment: &[(&str, OsString)]) -> Self {
+        Self::spawn(&["127.0.0.1:0"], config, environment)
+    }
+
     /// The same, listening for RTMP at `addresses`.
     pub(crate) fn listening(addresses: &[&str], config: &str) -> Self {
+        Self::spawn(addresses, config, &[])
+    }
+
+    /// The same as [`start`](Self::start), of a user whose local socket is in `runtime_dir`.
+    pub(crate) fn of_user_with(runtime_dir: &Path, config: &str) -> Self {
+        Self::with_environment(config, &[("XDG_RUNTIME_DIR", runtime_dir.as_os_str().to_owned())])
+    }
+
+    /// Starts on a machine that has encoders which fail on command.
+    pub(crate) fn with_fake_hardware(config: &str) -> Self {
+        Self::spawn(&["127.0.0.1:0"], config, &fake_hardware::environment())
+    }
+
+    fn spawn(addresses: &[&str], config: &str, environment: &[(&str, OsString)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let own = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("streammill.toml");
         // Keys with dots, so that `config` can add others of the same tables on its first lines.
         let listen = format!("rtmp.listen = {addresses:?}\nhttp.listen = [\"127.0.0.1:0\"]");
@@ -37,6 +60,9 @@ impl Server {
 
         let mut command = streammill(&["serve", "-c"]);
         command.arg(&file).current_dir(folder.path());
+        // Each has a local socket of its own, where programs with the same setting find it.
+        command.env("XDG_RUNTIME_DIR", own.path());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let mut process = Process::start("streammill", command);
         let (rtmp, http) = poll_until(seconds(30), "the server's addresses on its standard output", || {
             let log = process.log();
@@ -57,6 +83,7 @@ impl Server {
             rtmp,
             http,
             folder,
+            runtime_dir: own,
         }
     }
 
@@ -88,6 +115,11 @@ impl Server {
     /// The folder it runs in.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Where programs of its user look for its local socket.
+    pub(crate) fn runtime_dir(&self) -> &Path {
+        self.runtime_dir.path()
     }
 
     /// What it has logged.
@@ -129,7 +161,10 @@ pub(crate) fn streammill(arguments: &[&str]) -> Command {
         .env("RUST_LOG", "streammill=debug")
         .env("NO_COLOR", "1");
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|name| name.starts_with("STREAMMILL__")) {
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("STREAMMILL__") || name == "STREAMMILL_SOCKET")
+        {
             command.env_remove(name);
         }
     }

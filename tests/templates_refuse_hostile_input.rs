@@ -65,7 +65,7 @@ async fn a_template_that_cannot_work_is_refused_with_the_reason() {
     for (text, expected) in [
         (
             "summary = 's'\noutput = 'none'\n[launch]\nvideo = 'in.video ! nvh264dek ! fakesink'",
-            "mine.toml:4: with video and audio: element nvh264dek is not installed",
+            "mine.toml:4: launch.video: element nvh264dek is not installed",
         ),
         (
             "summary = 's'\noutput = 'none'\n[launch]\nvideo = 'in.video ! nvh264enc ! fakesink'",
@@ -85,6 +85,23 @@ async fn a_template_that_cannot_work_is_refused_with_the_reason() {
             "summary = 's'\noutput = 'none'\n[params]\nn = { type = 'int', default = 1, sets = 'snik:num-buffers' }\n\
              [launch]\nvideo = 'in.video ! fakesink name=sink'",
             "params.n: there is no element named 'snik'",
+        ),
+        (
+            "summary = 's'\noutput = 'none'\n[launch]\nvideo = '''\nin.video ! queue\n  max-size-buffers=-5 ! fakesink'''",
+            "mine.toml:6: launch.video: queue max-size-buffers: -5 is not between 0 and 4294967295",
+        ),
+        (
+            "summary = 's'\noutput = 'none'\n[fragments]\nend = 'fakesink asinc=false'\n[launch]\nvideo = 'in.video ! @end'",
+            "mine.toml:4: launch.video: fakesink has no property 'asinc'; did you mean 'async'?",
+        ),
+        (
+            "summary = 's'\noutput = 'none'\n[[cases]]\nwhen = { video = 'hevc' }\nvideo = 'in.video ! nvh265dek ! fakesink'",
+            "mine.toml:5: cases.0.video: element nvh265dek is not installed",
+        ),
+        // The clip is not HEVC, so this case is built and not run.
+        (
+            "summary = 's'\noutput = 'none'\n[[cases]]\nwhen = { video = 'hevc' }\nvideo = 'in.video ! h264parse ! h265parse ! fakesink'",
+            "mine.toml:3: case 1: launch: could not link",
         ),
         (
             "summary = 's'\noutput = 'stream'\n[launch]\nvideo = 'in.video ! fakesink'",

@@ -15,8 +15,9 @@ pub use listen::{ListenAddress, LocalSocket};
 pub(crate) use load::nearest;
 pub use load::{ConfigError, Problem, load};
 pub use schema::{
-    App, Certificate, Config, Hls, Http, Isolation, Metadata, PipelineUse, PublishPolicy, Record, RecordFormat, Rtmp,
-    Shutdown, Source, TargetPattern, Templates, Tls, Unannounced, Vhost, When, Workers,
+    App, Certificate, Config, Hls, Http, Isolation, Metadata, ONLY_OUTPUT, PipelineUse, PublishPolicy, Record,
+    RecordFormat, Rtmp, Shutdown, Source, TargetPattern, TemplateParams, Templates, Tls, Unannounced, Vhost, When,
+    Workers,
 };
 pub use units::{Seconds, Size};
 pub use vhosts::Vhosts;

@@ -234,6 +234,9 @@ pub struct App {
     /// Pipelines that run on every stream of the app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipelines: Option<Vec<PipelineUse>>,
+    /// Values for parameters of templates, by the template's name: the defaults of every pipeline of the app.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub templates: TemplateParams,
     /// Records every stream of the app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<Record>,
@@ -291,6 +294,7 @@ impl App {
     pub fn or(&self, defaults: &Self) -> Self {
         Self {
             pipelines: self.pipelines.clone().or_else(|| defaults.pipelines.clone()),
+            templates: overlaid(&self.templates, &defaults.templates),
             record: self.record.clone().or_else(|| defaults.record.clone()),
             idle_streams: self.idle_streams.or(defaults.idle_streams),
             idle_timeout: self.idle_timeout.or(defaults.idle_timeout),
@@ -340,6 +344,19 @@ impl App {
     pub fn gop_cache(&self) -> bool {
         self.gop_cache.unwrap_or(true)
     }
+}
+
+/// Values for parameters of templates, by the template's name.
+pub type TemplateParams = BTreeMap<String, BTreeMap<String, toml::Value>>;
+
+/// An app's values for templates, and the defaults' where it has none.
+fn overlaid(own: &TemplateParams, defaults: &TemplateParams) -> TemplateParams {
+    let mut all = defaults.clone();
+    for (template, params) in own {
+        let params = params.iter().map(|(name, value)| (name.clone(), value.clone()));
+        all.entry(template.clone()).or_default().extend(params);
+    }
+    all
 }
 
 /// What becomes of a second publisher of a stream.
@@ -475,29 +492,44 @@ impl<'de> Deserialize<'de> for PipelineUse {
     }
 }
 
-/// Where a pipeline publishes: `app/name`, in which `{app}` and `{name}` stand for those of the stream it works on.
+/// Where a pipeline publishes: `app/name`, in which `{app}` and `{name}` stand for those of the stream it works on, and
+/// `{output}` for the name of one of its outputs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TargetPattern(String);
 
 impl TargetPattern {
-    /// The key for a pipeline that works on `source`, or on nothing.
-    ///
-    /// What is put in comes from a key and what comes out is checked as a key, so it cannot become anything else.
+    /// The key for a pipeline with one output that works on `source`, or on nothing.
     pub fn resolve(&self, source: Option<&StreamKey>) -> Result<StreamKey, KeyError> {
+        self.resolve_output(source, ONLY_OUTPUT)
+    }
+
+    /// The key for an output of a pipeline that works on `source`, or on nothing.
+    ///
+    /// What is put in comes from a key and a template, and what comes out is checked as a key, so it cannot become anything
+    /// else.
+    pub fn resolve_output(&self, source: Option<&StreamKey>, output: &str) -> Result<StreamKey, KeyError> {
         let (app, name) = self.0.split_once('/').ok_or(KeyError::NoSlash)?;
         let fill = |part: &str| match source {
             // One pass, so that a name which holds "{app}" is not filled in again.
             Some(key) => part
                 .split("{name}")
-                .map(|piece| piece.replace("{app}", key.app()))
+                .map(|piece| piece.replace("{output}", output).replace("{app}", key.app()))
                 .collect::<Vec<_>>()
                 .join(key.name()),
-            None => part.to_owned(),
+            None => part.replace("{output}", output),
         };
         StreamKey::new(&fill(app), &fill(name))
     }
+
+    /// Whether it tells outputs apart.
+    pub fn has_output(&self) -> bool {
+        self.0.contains("{output}")
+    }
 }
+
+/// The name of an output that is the only one.
+pub const ONLY_OUTPUT: &str = "out";
 
 impl TryFrom<String> for TargetPattern {
     type Error = String;
@@ -508,7 +540,7 @@ impl TryFrom<String> for TargetPattern {
         match pattern.resolve(Some(&sample)) {
             Ok(key) if !key.to_string().contains(['{', '}']) => Ok(pattern),
             Ok(_) => Err(format!(
-                "'{}' holds a placeholder other than {{app}} and {{name}}",
+                "'{}' holds a placeholder other than {{app}}, {{name}} and {{output}}",
                 pattern.0
             )),
             Err(error) => Err(format!("'{}' is not a place to publish to: {error}", pattern.0)),
@@ -585,6 +617,15 @@ mod tests {
     }
 
     #[test]
+    fn a_target_tells_outputs_apart() {
+        let source = StreamKey::new("live", "a {output}").unwrap();
+        let pattern = pattern("{app}_{output}/{name}_{output}").unwrap();
+        let target = pattern.resolve_output(Some(&source), "720").unwrap();
+        assert_eq!((target.app(), target.name()), ("live_720", "a {output}_720"));
+        assert!(pattern.has_output());
+    }
+
+    #[test]
     fn a_target_that_can_never_be_a_key_is_refused_when_it_is_read() {
         for text in ["small", "/x", "small/../x", "small/{title}", ""] {
             assert!(pattern(text).is_err(), "{text:?} was accepted");
@@ -597,5 +638,13 @@ mod tests {
         let app: App = toml::from_str("pipelines = []").unwrap();
         let merged = app.or(&defaults);
         assert_eq!((merged.pipelines().len(), merged.gop_cache()), (0, false));
+    }
+
+    #[test]
+    fn an_app_overrides_templates_parameter_by_parameter() {
+        let defaults: App = toml::from_str("[templates.t]\na = 1\nb = 2\n[templates.u]\nc = 3").unwrap();
+        let app: App = toml::from_str("[templates.t]\nb = 4").unwrap();
+        let expected: App = toml::from_str("[templates.t]\na = 1\nb = 4\n[templates.u]\nc = 3").unwrap();
+        assert_eq!(app.or(&defaults).templates, expected.templates);
     }
 }

@@ -22,8 +22,8 @@ use crate::{
     pipeline::{
         control::Answer,
         graph,
-        job::{Destination, Request as Asked},
-        params::{Given, Value},
+        job::Request as Asked,
+        params::{Given, Rung, Value},
         roster::{OrderError, PipelineSnapshot},
         stages::Stage,
     },
@@ -83,6 +83,7 @@ enum Shown {
     Whole(i64),
     Bool(bool),
     Text(String),
+    Rungs(Vec<Rung>),
 }
 
 #[derive(Debug, Serialize)]
@@ -310,7 +311,7 @@ impl Pipeline {
     fn of(pipeline: &PipelineSnapshot) -> Self {
         let status = &pipeline.status;
         let outputs: Vec<_> = match (&pipeline.destination, status.publishes.as_slice()) {
-            (Destination::Stream(key), []) => vec![key.to_string()],
+            (destination, []) => destination.streams().iter().map(StreamKey::to_string).collect(),
             (_, keys) => keys.iter().map(StreamKey::to_string).collect(),
         };
         Self {
@@ -373,6 +374,8 @@ impl Shown {
             Value::Text(text) | Value::Choice(text) => Self::Text(text.clone()),
             Value::Bitrate(number) | Value::Size(number) => Self::Whole(i64::try_from(*number).unwrap_or(i64::MAX)),
             Value::Duration(duration) => Self::Number(duration.as_secs_f64()),
+            Value::Fraction(fraction) => Self::Text(fraction.to_string()),
+            Value::Ladder(rungs) => Self::Rungs(rungs.clone()),
         }
     }
 }

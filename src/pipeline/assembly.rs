@@ -1,7 +1,8 @@
-//! Assembly: the launch text of a pipeline, from a template's fragments and our own constants.
+//! Assembly: the launch text of a pipeline, from a template's texts and our own constants.
 //!
 //! What goes in is the template author's text, the names of our elements, the numbers of tracks, and the names of elements
-//! from our own tables. Nothing else ever does: no parameter, no stream name, no path.
+//! from our own tables. Nothing else ever does: no parameter, no stream name, no path. The template has been
+//! [fitted](super::template::Fitted), so there are neither cases nor rungs here.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +11,12 @@ use streammill_media::{MediaKind, Track, TrackId, TrackKey};
 use super::{
     decoder::{decoder, parser},
     encoder::Chosen,
+    syntax::{map_words, names, words},
     template::{Launch, TrackChoice},
 };
+
+/// What arrives where: the names of the `millsink`s, and their pads.
+pub type Outgoing = BTreeMap<String, Vec<TrackKey>>;
 
 /// The tracks that a launch works on, of those a stream has.
 pub fn used<'a>(launch: &'a Launch, tracks: &'a [Track]) -> impl Iterator<Item = &'a Track> {
@@ -52,8 +57,8 @@ pub fn launch_text(
         // First, so that the fragments find by name what they lead to.
         parts.insert(0, with_elements(shared, chosen, &Coding::None));
     }
-    if !outgoing(launch, tracks).is_empty() {
-        parts.insert(0, "millsink name=out".to_owned());
+    for sink in outgoing(launch, tracks).keys().rev() {
+        parts.insert(0, format!("millsink name={sink}"));
     }
     Some(parts.join("  "))
 }
@@ -72,26 +77,39 @@ pub fn pads(launch: &Launch, tracks: &[Track]) -> Vec<TrackKey> {
     used(launch, tracks).map(key).collect()
 }
 
-/// The tracks that will arrive at `out` in an instance for these tracks.
-pub fn outgoing(launch: &Launch, tracks: &[Track]) -> Vec<TrackKey> {
-    let has_pad = |text: &str, pad: &str| text.split_whitespace().any(|word| word == pad);
-    let fixed: Vec<_> = launch.shared.iter().chain(&launch.source).collect();
-    let mut found = BTreeSet::new();
-    for kind in [MediaKind::Audio, MediaKind::Video] {
-        let key = TrackKey::first(kind);
-        if fixed.iter().any(|text| has_pad(text, &format!("out.{key}"))) {
-            found.insert(key);
+/// The tracks that will arrive at `out`, and at `out_NAME` and its kin, in an instance for these tracks.
+pub fn outgoing(launch: &Launch, tracks: &[Track]) -> Outgoing {
+    let mut found: BTreeMap<String, BTreeSet<TrackKey>> = BTreeMap::new();
+    let mut look = |text: &str, id: TrackId| {
+        for (sink, kind) in words(text).filter_map(|word| exit(word.text)) {
+            let pads = found.entry(sink.to_owned()).or_default();
+            pads.insert(TrackKey { kind, id });
         }
+    };
+    for text in launch.shared.iter().chain(&launch.source) {
+        look(text, TrackId(0));
     }
     for pad in pads(launch, tracks) {
-        let Some(text) = launch.track(pad.kind) else { continue };
-        for kind in [MediaKind::Audio, MediaKind::Video] {
-            if has_pad(text, &format!("out.{}", TrackKey::first(kind))) {
-                found.insert(TrackKey { kind, id: pad.id });
-            }
+        if let Some(text) = launch.track(pad.kind) {
+            look(text, pad.id);
         }
     }
-    found.into_iter().collect()
+    let sorted = found.into_iter();
+    sorted.map(|(sink, pads)| (sink, pads.into_iter().collect())).collect()
+}
+
+/// The `millsink` that a word leads to, and what of it takes.
+fn exit(word: &str) -> Option<(&str, MediaKind)> {
+    let (sink, pad) = word.split_once('.').filter(|(sink, _)| is_sink(sink))?;
+    match pad {
+        "audio" => Some((sink, MediaKind::Audio)),
+        "video" => Some((sink, MediaKind::Video)),
+        _ => None,
+    }
+}
+
+fn is_sink(name: &str) -> bool {
+    name == "out" || name.starts_with("out_")
 }
 
 /// The name that an element of a fragment has in the copy for a further track.
@@ -109,29 +127,27 @@ fn numbered(text: &str, key: TrackKey) -> String {
     if id == TrackId(0) {
         return text.to_owned();
     }
-    let own: BTreeSet<_> = text
-        .split_whitespace()
-        .filter_map(|word| word.strip_prefix("name="))
-        .collect();
+    let own = names(text);
     map_words(text, |word, _| {
         if let Some(name) = word.strip_prefix("name=") {
-            return Some((format!("name={}", numbered_name(name, id)), word.len()));
+            return Some(format!("name={}", numbered_name(name, id)));
         }
         let (element, pad) = word.split_once('.')?;
         let element_there = match own.contains(element) {
             true => numbered_name(element, id),
             false => element.to_owned(),
         };
-        let pad_there = match (element, pad) {
-            ("in" | "out", "audio" | "video") => numbered_name(pad, id),
+        let is_end = element == "in" || is_sink(element);
+        let pad_there = match (is_end, pad) {
+            (true, "audio" | "video") => numbered_name(pad, id),
             _ => match pad.strip_suffix("_0") {
                 Some(stem) => numbered_name(stem, id),
                 None => pad.to_owned(),
             },
         };
         // Only what links: a word with a dot may be anything else.
-        let is_link = own.contains(element) || matches!(element, "in" | "out") || pad.ends_with("_0");
-        is_link.then(|| (format!("{element_there}.{pad_there}"), word.len()))
+        let is_link = own.contains(element) || is_end || pad.ends_with("_0");
+        is_link.then(|| format!("{element_there}.{pad_there}"))
     })
 }
 
@@ -147,48 +163,15 @@ enum Coding {
 
 /// Puts elements' names where `encoder name=ROLE`, `parser` and `decoder` stand.
 fn with_elements(text: &str, chosen: &Chosen, coding: &Coding) -> String {
-    map_words(text, |word, rest| match (word, coding) {
-        ("encoder", _) => Some((encoder(rest, chosen)?.to_owned(), word.len())),
-        ("parser", Coding::Of { parser, .. }) => Some(((*parser).to_owned(), word.len())),
-        ("decoder", Coding::Of { decoder, .. }) => Some((decoder.clone(), word.len())),
+    map_words(text, |word, next| match (word, coding) {
+        ("encoder", _) => {
+            let role = next?.strip_prefix("name=")?;
+            Some(chosen.get(role)?.element.clone())
+        }
+        ("parser", Coding::Of { parser, .. }) => Some((*parser).to_owned()),
+        ("decoder", Coding::Of { decoder, .. }) => Some(decoder.clone()),
         _ => None,
     })
-}
-
-/// The element for an `encoder name=ROLE`, from what stands behind the word `encoder`.
-fn encoder<'a>(rest: &str, chosen: &'a Chosen) -> Option<&'a str> {
-    let role = rest.trim_start().strip_prefix("name=")?;
-    let role = role.split_whitespace().next()?;
-    Some(&chosen.get(role)?.element)
-}
-
-/// Replaces words. `replace` is given a word and the text behind it, and answers with another text for so many bytes. Quoted
-/// text is left alone.
-fn map_words(text: &str, replace: impl Fn(&str, &str) -> Option<(String, usize)>) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    let mut quote = None;
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let before = out.chars().next_back();
-        let at_word = quote.is_none() && before.is_none_or(|last| last.is_whitespace() || last == '!');
-        if at_word {
-            let end = rest.find(|c: char| c.is_whitespace() || c == '!').unwrap_or(rest.len());
-            let (word, behind) = rest.split_at(end);
-            if let Some((replaced, length)) = replace(word, behind) {
-                out.push_str(&replaced);
-                rest = &rest[length..];
-                continue;
-            }
-        }
-        match (c, quote) {
-            ('"' | '\'', None) => quote = Some(c),
-            (c, Some(open)) if c == open => quote = None,
-            _ => {}
-        }
-        out.push(c);
-        rest = &rest[c.len_utf8()..];
-    }
-    out
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use super::{
     assembly::{launch_text, numbered_name, outgoing, pads, used},
     encoder::{Chosen, Demand, Encoder, Role},
     instance::BuildError,
-    params::{Place, Unit, Value, Values},
-    template::{Launch, Output, Template},
+    params::{Place, Unit, Value},
+    template::{Fitted, Output},
     worker::Limits,
 };
 
@@ -22,10 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a blueprint is drawn from.
 pub struct Recipe<'a> {
-    /// The template.
-    pub template: &'a Template,
-    /// Its parameters.
-    pub values: &'a Values,
+    /// The template with its parameters, fitted to the tracks.
+    pub fitted: &'a Fitted,
     /// The encoders for its roles, as far as they are in use.
     pub encoders: &'a Chosen,
     /// The tracks that will be fed; none for a source.
@@ -51,8 +49,6 @@ pub struct Blueprint {
     pub origin: Option<MediaTime>,
     /// The encoders that stand for the template's roles.
     pub encoders: Vec<Coder>,
-    /// The rate of the pictures, where their configuration tells.
-    pub frame_rate: Option<(u32, u32)>,
     /// What of the machine it may have, in a worker.
     pub limits: Limits,
     /// How long nothing may move in it, in a worker.
@@ -79,6 +75,8 @@ pub struct Coder {
     pub encoder: Encoder,
     /// What is asked of it.
     pub demand: Demand,
+    /// The rate of its pictures, where that is known.
+    pub frame_rate: Option<(u32, u32)>,
 }
 
 /// What is changed while a pipeline runs.
@@ -126,26 +124,30 @@ pub enum Need {
 }
 
 impl Blueprint {
-    /// Draws a template for the tracks of a stream. `is_present` tells whether an element is installed.
+    /// Draws a template for the tracks of the stream it was fitted to. `is_present` tells whether an element is installed.
     pub fn draw(recipe: &Recipe<'_>, is_present: impl Fn(&str) -> bool) -> Result<Self, BuildError> {
         let Recipe {
-            template,
-            values,
+            fitted,
             encoders,
             tracks,
             file,
         } = recipe;
-        let launch = template.launch(values);
+        let (template, values, launch) = (&fitted.template, &fitted.values, fitted.launch());
         let text = launch_text(launch, tracks, encoders, &is_present).ok_or(BuildError::NothingToDo)?;
         let lanes = used(launch, tracks).cloned().zip(pads(launch, tracks));
         let lanes: Vec<_> = lanes.map(|(track, pad)| Lane { track, pad }).collect();
         let mut settings = Vec::new();
+        let source_rate = frame_rate(tracks);
         let coder = |(name, role): (&String, &Role)| {
             Some(Coder {
                 role: name.clone(),
                 elements: copies(name, &lanes).collect(),
                 encoder: encoders.get(name)?.clone(),
                 demand: role.demand(values),
+                frame_rate: template
+                    .rates
+                    .get(name)
+                    .map_or(source_rate, |rate| Some(rate.into_parts())),
             })
         };
         let coders = template.encoders.iter().filter_map(coder).collect();
@@ -156,7 +158,7 @@ impl Blueprint {
                     place: target.place.clone(),
                     value: values[name].clone(),
                     unit: param.unit,
-                    need: match number == 0 && is_whole(template, launch, tracks) {
+                    need: match number == 0 && is_whole(fitted, tracks) {
                         true => Need::Must(Some(name.clone())),
                         false => Need::IfThere,
                     },
@@ -169,14 +171,8 @@ impl Blueprint {
         if let (Output::File, Some(path)) = (template.output, file) {
             settings.push(location(path));
         }
-        let pads = outgoing(launch, tracks);
-        let outlets = match pads.is_empty() {
-            true => Vec::new(),
-            false => vec![Exit {
-                element: "out".to_owned(),
-                pads,
-            }],
-        };
+        let outlets = outgoing(launch, tracks).into_iter();
+        let outlets = outlets.map(|(element, pads)| Exit { element, pads }).collect();
         Ok(Self {
             text,
             settings,
@@ -185,7 +181,6 @@ impl Blueprint {
             output: template.output,
             origin: None,
             encoders: coders,
-            frame_rate: frame_rate(tracks),
             limits: Limits::default(),
             patience: PATIENCE,
         })
@@ -267,9 +262,10 @@ fn location(path: &Path) -> Setting {
 }
 
 /// Whether every fragment of the template is in use, so that every element a parameter names has to be there.
-fn is_whole(template: &Template, launch: &Launch, tracks: &[Track]) -> bool {
+fn is_whole(fitted: &Fitted, tracks: &[Track]) -> bool {
+    let launch = fitted.launch();
     let uses = |kind| launch.track(kind).is_none() || tracks.iter().any(|track| track.kind() == kind);
-    template.variants.is_empty() && uses(MediaKind::Video) && uses(MediaKind::Audio)
+    !fitted.template.is_part && uses(MediaKind::Video) && uses(MediaKind::Audio)
 }
 
 /// The frame rate of the video, where its configuration tells.

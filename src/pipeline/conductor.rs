@@ -19,7 +19,7 @@ use tracing::{Instrument, error, info_span, warn};
 
 use super::{
     demand::Warmth,
-    job::{Destination, Job, Status},
+    job::{Job, Status},
     plan::{Candidate, LiveStream, PipelineId, Plan, Start},
     roster::{Member, Roster},
     supervisor::{Services, supervise},
@@ -145,10 +145,11 @@ impl Conductor {
     }
 
     fn is_warm(&mut self, candidate: &Candidate, streams: &[StreamSnapshot], now: Instant) -> bool {
-        let Start::Demand { key, keep } = &candidate.start else {
+        let Start::Demand { keys, keep } = &candidate.start else {
             return false;
         };
-        let is_wanted = self.roster.demand.is_wanted(key, streams, now);
+        let is_wanted = |key| self.roster.demand.is_wanted(key, streams, now);
+        let is_wanted = keys.iter().any(is_wanted);
         self.warmth.keeps(&candidate.id, is_wanted, *keep, now)
     }
 
@@ -158,8 +159,10 @@ impl Conductor {
         let stop = self.stop.child_token();
         let stream = match (&job.input, &job.destination) {
             (Some(input), _) => input.key.to_string(),
-            (None, Destination::Stream(key)) => key.to_string(),
-            (None, _) => String::new(),
+            (None, destination) => destination
+                .streams()
+                .first()
+                .map_or_else(String::new, ToString::to_string),
         };
         let member = Member {
             number,

@@ -1,6 +1,6 @@
 //! Jobs: a pipeline that is to run, and how it is.
 
-use std::{path::PathBuf, sync::Arc, time::SystemTime};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::SystemTime};
 
 use gststreammill::Level;
 use streammill_media::TrackKey;
@@ -14,7 +14,7 @@ use super::{
     worker::Usage,
 };
 use crate::{
-    config::RecordFormat,
+    config::{ONLY_OUTPUT, RecordFormat},
     hub::{PublicationId, StreamKey},
 };
 
@@ -45,8 +45,8 @@ pub struct Input {
 /// Where a pipeline's result goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
-    /// A stream.
-    Stream(StreamKey),
+    /// Streams, by the outputs of the template.
+    Streams(BTreeMap<String, StreamKey>),
     /// The packager, as this stream's presentation.
     Segments(StreamKey),
     /// A file in a directory, named after the stream.
@@ -58,6 +58,21 @@ pub enum Destination {
     },
     /// What the template's own elements make of it.
     None,
+}
+
+impl Destination {
+    /// The streams it publishes.
+    pub fn streams(&self) -> Vec<StreamKey> {
+        match self {
+            Self::Streams(streams) => streams.values().cloned().collect(),
+            Self::Segments(_) | Self::Recording { .. } | Self::None => Vec::new(),
+        }
+    }
+
+    /// The only output of a template, as this stream.
+    pub fn only(key: StreamKey) -> Self {
+        Self::Streams(BTreeMap::from([(ONLY_OUTPUT.to_owned(), key)]))
+    }
 }
 
 /// How a pipeline is.

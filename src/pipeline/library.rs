@@ -1,5 +1,7 @@
 //! The library: the templates there are, shipped and the operator's.
 
+mod check;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -7,29 +9,29 @@ use std::{
 };
 
 use rust_embed::RustEmbed;
-use streammill_media::{MediaKind, Track};
 
 use super::{
-    blueprint::{Blueprint, Recipe, is_installed},
-    clip::Clip,
-    encoder::{Chosen, Map, NoEncoder, first_present},
-    instance::{BuildError, Instance},
-    params::{self, Kind, Values},
-    product::Emit,
-    template::Template,
-    trial::{self, TrialError},
+    encoder::Map,
+    template::{Fragments, Template},
 };
 use crate::config::{Problem, nearest};
 
-/// Templates that are part of the program.
+/// Templates and fragments that are part of the program.
 #[derive(RustEmbed)]
 #[folder = "pipelines/"]
 struct Shipped;
+
+/// The folder, in one with templates, that fragments for several templates are in.
+const FRAGMENTS: &str = "fragments";
 
 /// All templates, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
     templates: BTreeMap<String, Entry>,
+    fragments: Fragments,
+    sheets: Arc<[File]>,
+    encoders: Map,
+    problems: Vec<Problem>,
 }
 
 /// A template and where it comes from.
@@ -39,57 +41,102 @@ pub struct Entry {
     pub template: Arc<Template>,
     /// Its file; `None` for a shipped one.
     pub path: Option<PathBuf>,
+    /// Why what stands in its file now is not used; it is as it was before.
+    pub problem: Option<Problem>,
     text: Arc<str>,
+    /// The files that its fragments may be from.
+    sheets: Arc<[File]>,
     encoders: Map,
 }
+
+/// A file's path and its text.
+type File = (PathBuf, String);
 
 impl Library {
     /// Reads the shipped templates and those in the directories. A template replaces one of the same name that was read
     /// before it. What is wrong with files is returned beside what could be read.
     pub fn load(directories: &[PathBuf]) -> (Self, Vec<Problem>) {
-        let mut library = Self::default();
+        Self::load_for(directories, Map::built_in())
+    }
+
+    /// The same with other encoders to check templates with than those that are built in.
+    fn load_for(directories: &[PathBuf], encoders: Map) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
-        let map = Map::built_in();
-        for name in Shipped::iter() {
-            let Some(file) = Shipped::get(&name) else { continue };
-            let text = String::from_utf8_lossy(&file.data);
-            problems.extend(library.add(&Path::new("pipelines").join(&*name), &text, None, &map));
-        }
+        let mut sheets = shipped(true);
         for directory in directories {
-            match files_of(directory) {
-                Err(error) => problems.push(problem(directory, format!("cannot read the directory: {error}"))),
-                Ok(files) => {
-                    for path in files {
-                        match std::fs::read_to_string(&path) {
-                            Ok(text) => problems.extend(library.add(&path, &text, Some(path.clone()), &map)),
-                            Err(error) => problems.push(problem(&path, format!("cannot read the file: {error}"))),
-                        }
-                    }
-                }
+            let folder = directory.join(FRAGMENTS);
+            if folder.is_dir() {
+                sheets.extend(texts_of(&folder, &mut problems));
             }
         }
+        let (fragments, found) = Fragments::read(&sheets);
+        problems.extend(found);
+        let mut library = Self {
+            fragments,
+            sheets: sheets.into(),
+            encoders,
+            ..Self::default()
+        };
+        for (path, text) in shipped(false) {
+            problems.extend(library.add(&path, &text, None));
+        }
+        for directory in directories {
+            for (path, text) in texts_of(directory, &mut problems) {
+                problems.extend(library.add(&path, &text, Some(path.clone())));
+            }
+        }
+        library.problems.clone_from(&problems);
         (library, problems)
+    }
+
+    /// Reads all of it anew. Where a file has become bad, what was in it before stays, and says so.
+    pub fn reload(&self, directories: &[PathBuf]) -> Self {
+        let (mut library, problems) = Self::load_for(directories, self.encoders.clone());
+        for entry in self.templates.values() {
+            let Some(path) = &entry.path else { continue };
+            let of_file = |problem: &&Problem| problem.place.as_ref().is_some_and(|(place, _)| covers(place, path));
+            // A fragment that went bad is told where it is; what was built with it stays, too.
+            let lost = problems.iter().find(of_file);
+            let lost = lost.cloned().or_else(|| library.unusable(entry));
+            if let Some(problem) = lost {
+                let kept = Entry {
+                    problem: Some(problem),
+                    ..entry.clone()
+                };
+                library.templates.insert(entry.template.name.clone(), kept);
+            }
+        }
+        library
+    }
+
+    /// What is wrong with a template's elements, if it is not the one that was there before.
+    fn unusable(&self, before: &Entry) -> Option<Problem> {
+        let now = self.templates.get(&before.template.name)?;
+        let is_same = now.path == before.path && now.template == before.template;
+        if is_same { None } else { now.inspect() }
     }
 
     /// The same with other encoders to check templates with than those that are built in.
     pub fn with_encoders(mut self, map: &Map) -> Self {
+        self.encoders = map.clone();
         for entry in self.templates.values_mut() {
             entry.encoders = map.clone();
         }
         self
     }
 
-    fn add(&mut self, place: &Path, text: &str, path: Option<PathBuf>, encoders: &Map) -> Vec<Problem> {
-        match Template::parse(place, text) {
+    fn add(&mut self, place: &Path, text: &str, path: Option<PathBuf>) -> Vec<Problem> {
+        match Template::parse_with(place, text, &self.fragments) {
             Ok(template) => {
-                let template = Arc::new(template);
                 let entry = Entry {
-                    template: template.clone(),
+                    template: Arc::new(template),
                     path,
+                    problem: None,
                     text: text.into(),
-                    encoders: encoders.clone(),
+                    sheets: self.sheets.clone(),
+                    encoders: self.encoders.clone(),
                 };
-                self.templates.insert(template.name.clone(), entry);
+                self.templates.insert(entry.template.name.clone(), entry);
                 Vec::new()
             }
             Err(problems) => problems,
@@ -107,6 +154,11 @@ impl Library {
     /// All templates, in order of names.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.templates.values()
+    }
+
+    /// What is wrong with files that were read.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
     }
 
     /// Runs every template with the canned clip: whole, without sound, without pictures, in each of its variants.
@@ -127,101 +179,41 @@ impl Entry {
         let shipped = || Path::new("pipelines").join(format!("{}.toml", self.template.name));
         self.path.clone().unwrap_or_else(shipped)
     }
-
-    /// Runs it with the canned clip. The first thing that is wrong is enough.
-    pub async fn check(&self) -> Option<Problem> {
-        let clip = match Clip::canned() {
-            Ok(clip) => clip,
-            Err(error) => return Some(problem(&self.place(), format!("the trial clip: {error}"))),
-        };
-        let encoders = match self.encoders() {
-            Ok(encoders) => encoders,
-            Err(error) => return Some(problem(&self.place(), error.to_string())),
-        };
-        for values in self.template.trial_values() {
-            for kinds in [
-                &[MediaKind::Video, MediaKind::Audio][..],
-                &[MediaKind::Video],
-                &[MediaKind::Audio],
-            ] {
-                if let Err(error) = trial::run(&self.template, &values, &encoders, &clip.only(kinds)).await {
-                    let kinds: Vec<_> = kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
-                    let mut problem = problem(&self.place(), format!("with {}: {error}", kinds.join(" and ")));
-                    problem.place = Some((self.place(), self.line_of(&error)));
-                    return Some(problem);
-                }
-                if self.template.is_source() {
-                    break;
-                }
-            }
-        }
-        None
-    }
-
-    fn encoders(&self) -> Result<Chosen, NoEncoder> {
-        first_present(&self.template, &self.encoders, is_installed)
-    }
-
-    /// Where what is wrong stands: the line that names it, or else the first of the elements.
-    fn line_of(&self, error: &TrialError) -> usize {
-        let culprit = match error {
-            TrialError::Build(error) => error.culprit(),
-            TrialError::Run(_) => None,
-        };
-        let line_with = |words: &str| self.text.lines().position(|line| line.contains(words));
-        let elements = || line_with("[launch]").or_else(|| line_with("[variants."));
-        1 + culprit.and_then(line_with).or_else(elements).unwrap_or(0)
-    }
 }
 
-impl Entry {
-    /// Whether all its elements are installed, found by building it without running it; else what is missing.
-    ///
-    /// [`start`](super::start) has to have been called.
-    pub fn installed(&self) -> Result<(), String> {
-        let clip = Clip::canned().map_err(|error| error.to_string())?;
-        let encoders = self.encoders().map_err(|error| error.to_string())?;
-        for values in self.template.trial_values() {
-            let tracks: &[Track] = if self.template.is_source() { &[] } else { &clip.tracks };
-            let recipe = Recipe {
-                template: &self.template,
-                values: &values,
-                encoders: &encoders,
-                tracks,
-                file: None,
-            };
-            let emit: Emit = Arc::new(|_| Ok(()));
-            let blueprint = Blueprint::draw(&recipe, is_installed);
-            let built = blueprint.and_then(|blueprint| Instance::build(&blueprint, &Arc::default(), &emit));
-            if let Err(error @ BuildError::MissingElements { .. }) = built {
-                return Err(error.to_string());
-            }
-        }
-        Ok(())
-    }
+/// Whether a problem with the one is a problem with the other: it is the file, or the directory it is in.
+fn covers(place: &Path, file: &Path) -> bool {
+    place == file || file.parent() == Some(place)
 }
 
-impl Template {
-    /// The defaults, once for each variant.
-    fn trial_values(&self) -> Vec<Values> {
-        let choices = match self
-            .variant
-            .as_ref()
-            .and_then(|variant| self.params.get_key_value(variant))
-        {
-            Some((name, param)) if param.kind == Kind::Enum => param
-                .values
-                .iter()
-                .map(|choice| BTreeMap::from([(name.clone(), toml::Value::String(choice.clone()))]))
-                .collect(),
-            _ => vec![BTreeMap::new()],
-        };
-        // Defaults and the values of an enum were checked when the template was read.
-        choices
-            .iter()
-            .filter_map(|given| params::resolve(&self.params, given).ok())
-            .collect()
+/// The shipped files: those with fragments, or those with templates.
+fn shipped(fragments: bool) -> Vec<File> {
+    let names = Shipped::iter().filter(|name| name.ends_with(".toml"));
+    let files = names.filter(|name| name.contains('/') == fragments).filter_map(|name| {
+        let file = Shipped::get(&name)?;
+        let text = String::from_utf8_lossy(&file.data).into_owned();
+        Some((Path::new("pipelines").join(&*name), text))
+    });
+    files.collect()
+}
+
+/// The TOML files in a directory, with their texts.
+fn texts_of(directory: &Path, problems: &mut Vec<Problem>) -> Vec<File> {
+    let files = match files_of(directory) {
+        Ok(files) => files,
+        Err(error) => {
+            problems.push(problem(directory, format!("cannot read the directory: {error}")));
+            return Vec::new();
+        }
+    };
+    let mut texts = Vec::new();
+    for path in files {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => texts.push((path, text)),
+            Err(error) => problems.push(problem(&path, format!("cannot read the file: {error}"))),
+        }
     }
+    texts
 }
 
 fn files_of(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -254,45 +246,4 @@ pub struct UnknownTemplate {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn the_shipped_templates_are_there() {
-        let (library, problems) = Library::load(&[]);
-        assert_eq!(problems, []);
-        let names: Vec<_> = library.iter().map(|entry| entry.template.name.as_str()).collect();
-        assert_eq!(names, ["demo", "hls", "record", "transcode"]);
-        let error = library.find("recrod").unwrap_err().to_string();
-        assert_eq!(error, "there is no template 'recrod'; did you mean 'record'?");
-    }
-
-    #[test]
-    fn an_operators_template_replaces_a_shipped_one_and_a_broken_one_spoils_no_other() {
-        let dir = tempfile::tempdir().unwrap();
-        let text = "summary = 'mine'\noutput = 'none'\n[launch]\nvideo = 'in.video ! fakesink'\n";
-        std::fs::write(dir.path().join("hls.toml"), text).unwrap();
-        std::fs::write(dir.path().join("broken.toml"), "sumary = 1").unwrap();
-        let (library, problems) = Library::load(&[dir.path().to_owned()]);
-        assert_eq!(library.find("hls").unwrap().template.summary, "mine");
-        assert!(library.find("record").is_ok());
-        assert_eq!(problems.len(), 1);
-        assert!(
-            problems[0].to_string().contains("broken.toml:1: sumary: unknown field"),
-            "{}",
-            problems[0]
-        );
-    }
-
-    #[test]
-    fn a_directory_that_is_not_there_is_a_problem() {
-        let (_, problems) = Library::load(&[PathBuf::from("/nonexistent/templates")]);
-        assert!(
-            problems[0].to_string().contains("cannot read the directory"),
-            "{}",
-            problems[0]
-        );
-    }
-}
+mod tests;

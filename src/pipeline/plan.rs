@@ -10,11 +10,11 @@ use wildmatch::WildMatch;
 use super::{
     job::{Destination, Input, Job},
     library::Library,
-    params::{self, Values},
+    params::{self, Given, Values},
     template::{Output, Template},
 };
 use crate::{
-    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern, When},
+    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern, TemplateParams, When},
     hub::{Origin, PublicationId, StreamKey, StreamSnapshot},
 };
 
@@ -25,6 +25,7 @@ const RECORDER: (&str, &str) = ("record", "format");
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     apps: BTreeMap<String, Vec<Prepared>>,
+    defaults: BTreeMap<String, TemplateParams>,
     sources: BTreeMap<String, Job>,
     library: Library,
 }
@@ -58,8 +59,8 @@ pub enum Start {
     Now,
     /// Someone wants to see this, or has so lately.
     Demand {
-        /// The stream that is wanted.
-        key: StreamKey,
+        /// The streams of which one is wanted.
+        keys: Vec<StreamKey>,
         /// How long it goes on when nobody wants that any more.
         keep: Duration,
     },
@@ -142,19 +143,21 @@ impl Plan {
         for (name, app) in &config.apps {
             let app = app.or(&config.defaults);
             let mut prepared = Vec::new();
+            problems.extend(wrong_templates(name, &app.templates, library));
             for used in app.pipelines() {
-                match Prepared::new(used, library) {
+                match Prepared::new(used, &app.templates, library) {
                     Ok(pipeline) => prepared.push(pipeline),
                     Err(message) => problems.push(problem(format!("apps.{name}.pipelines"), message)),
                 }
             }
             if let Some(record) = &app.record {
-                match Prepared::recorder(record, library) {
+                match Prepared::recorder(record, &app.templates, library) {
                     Ok(pipeline) => prepared.push(pipeline),
                     Err(message) => problems.push(problem(format!("apps.{name}.record"), message)),
                 }
             }
             plan.apps.insert(name.clone(), prepared);
+            plan.defaults.insert(name.clone(), app.templates);
         }
         for (name, source) in &config.sources {
             match source_job(&source.template, &source.params, &source.publish_to, library) {
@@ -167,9 +170,10 @@ impl Plan {
         if problems.is_empty() { Ok(plan) } else { Err(problems) }
     }
 
-    /// Checks a pipeline that is asked for while the server runs.
-    pub fn prepare(&self, used: &PipelineUse) -> Result<Prepared, String> {
-        Prepared::new(used, &self.library)
+    /// Checks a pipeline that is asked for in an app while the server runs.
+    pub fn prepare(&self, app: &str, used: &PipelineUse) -> Result<Prepared, String> {
+        let defaults = self.defaults.get(app).cloned().unwrap_or_default();
+        Prepared::new(used, &defaults, &self.library)
     }
 
     /// The sources, which always run.
@@ -204,7 +208,7 @@ impl Plan {
 }
 
 impl Prepared {
-    fn new(used: &PipelineUse, library: &Library) -> Result<Self, String> {
+    fn new(used: &PipelineUse, defaults: &TemplateParams, library: &Library) -> Result<Self, String> {
         let template = find(&used.template, library)?;
         let name = &template.name;
         if template.is_source() {
@@ -226,7 +230,18 @@ impl Prepared {
             }
             (Output::None, None) => Goes::Nowhere,
         };
-        let values = params::resolve(&template.params, &used.params).map_err(|error| format!("{name}: {error}"))?;
+        let values = values(&template, defaults, &used.params)?;
+        if let Goes::To(target) = &goes
+            && !target.has_output()
+        {
+            let outputs: Vec<_> = template.output_names(&values).into_iter().collect();
+            if outputs.len() > 1 {
+                return Err(format!(
+                    "template '{name}' makes several streams ({}); publish_to needs {{output}}",
+                    outputs.join(", ")
+                ));
+            }
+        }
         Ok(Self {
             template,
             values,
@@ -237,7 +252,7 @@ impl Prepared {
         })
     }
 
-    fn recorder(record: &Record, library: &Library) -> Result<Self, String> {
+    fn recorder(record: &Record, defaults: &TemplateParams, library: &Library) -> Result<Self, String> {
         let (name, format) = RECORDER;
         let template = find(name, library)?;
         if template.output != Output::File {
@@ -247,7 +262,7 @@ impl Prepared {
             format.to_owned(),
             toml::Value::String(record.format.as_str().to_owned()),
         )]);
-        let values = params::resolve(&template.params, &given).map_err(|error| format!("{name}: {error}"))?;
+        let values = values(&template, defaults, &given)?;
         Ok(Self {
             template,
             values,
@@ -275,9 +290,10 @@ impl Prepared {
             When::Publish => Start::Now,
             When::Manual => Start::Manual,
             When::Demand => Start::Demand {
-                key: match &job.destination {
-                    Destination::Stream(key) | Destination::Segments(key) => key.clone(),
-                    Destination::Recording { .. } | Destination::None => stream.key.clone(),
+                keys: match &job.destination {
+                    Destination::Streams(streams) => streams.values().cloned().collect(),
+                    Destination::Segments(key) => vec![key.clone()],
+                    Destination::Recording { .. } | Destination::None => vec![stream.key.clone()],
                 },
                 keep: self.keep,
             },
@@ -285,18 +301,26 @@ impl Prepared {
         Ok(Candidate { id, job, start })
     }
 
+    /// The streams that it publishes of this one.
+    fn streams(&self, pattern: &TargetPattern, stream: &LiveStream) -> Result<Destination, String> {
+        let mut streams = BTreeMap::new();
+        for output in self.template.output_names(&self.values) {
+            let target = pattern.resolve_output(Some(&stream.key), &output);
+            let target = target.map_err(|error| error.to_string())?;
+            if target == stream.key || stream.ancestors.contains(&target) {
+                return Err(format!(
+                    "{} of {} would publish {target}, which {} is made from; it does not run",
+                    self.template.name, stream.key, stream.key
+                ));
+            }
+            streams.insert(output, target);
+        }
+        Ok(Destination::Streams(streams))
+    }
+
     fn job(&self, stream: &LiveStream) -> Result<Job, String> {
         let destination = match &self.goes {
-            Goes::To(pattern) => {
-                let target = pattern.resolve(Some(&stream.key)).map_err(|error| error.to_string())?;
-                if target == stream.key || stream.ancestors.contains(&target) {
-                    return Err(format!(
-                        "{} of {} would publish {target}, which {} is made from; it does not run",
-                        self.template.name, stream.key, stream.key
-                    ));
-                }
-                Destination::Stream(target)
-            }
+            Goes::To(pattern) => self.streams(pattern, stream)?,
             Goes::ToSegments => Destination::Segments(stream.key.clone()),
             Goes::ToFile { dir, format } => Destination::Recording {
                 dir: dir.clone(),
@@ -317,6 +341,27 @@ impl Prepared {
     }
 }
 
+/// The values of a template's parameters in an app: what is given, else the app's own, else the template's.
+fn values(template: &Template, defaults: &TemplateParams, given: &Given) -> Result<Values, String> {
+    let mut all = defaults.get(&template.name).cloned().unwrap_or_default();
+    all.extend(given.iter().map(|(name, value)| (name.clone(), value.clone())));
+    params::resolve(&template.params, &all).map_err(|error| format!("{}: {error}", template.name))
+}
+
+/// What is wrong with an app's values for templates.
+fn wrong_templates(app: &str, given: &TemplateParams, library: &Library) -> Vec<Problem> {
+    let problem = |(name, given): (&String, &Given)| {
+        let key = format!("apps.{app}.templates.{name}");
+        let template = match find(name, library) {
+            Ok(template) => template,
+            Err(message) => return Some(problem(key, message)),
+        };
+        let error = params::resolve(&template.params, given).err()?;
+        Some(problem(format!("{key}.{}", error.name()), error.to_string()))
+    };
+    given.iter().filter_map(problem).collect()
+}
+
 fn source_job(
     template: &str,
     given: &BTreeMap<String, toml::Value>,
@@ -329,12 +374,20 @@ fn source_job(
         return Err(format!("template '{name}' is no source: it makes no stream by itself"));
     }
     let values = params::resolve(&template.params, given).map_err(|error| format!("{name}: {error}"))?;
-    let target = publish_to.resolve(None).map_err(|error| error.to_string())?;
+    let mut outputs = template.output_names(&values).into_iter();
+    let (Some(output), None) = (outputs.next(), outputs.next()) else {
+        return Err(format!(
+            "template '{name}' makes several streams, which a source cannot"
+        ));
+    };
+    let target = publish_to
+        .resolve_output(None, &output)
+        .map_err(|error| error.to_string())?;
     Ok(Job {
         template,
         values,
         input: None,
-        destination: Destination::Stream(target),
+        destination: Destination::Streams(BTreeMap::from([(output, target)])),
     })
 }
 
@@ -356,7 +409,7 @@ fn problem(key: String, message: String) -> Problem {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::*;
+    use super::{super::params::Value, *};
 
     fn plan(text: &str) -> Result<Plan, String> {
         let config: Config = toml::from_str(text).unwrap();
@@ -400,7 +453,7 @@ publish_to = "live/demo"
             [
                 (
                     PipelineId::Source("demo".to_owned()),
-                    Destination::Stream(key("live/demo"))
+                    Destination::only(key("live/demo"))
                 ),
                 (
                     PipelineId::Stream(PublicationId(7), 0),
@@ -408,7 +461,7 @@ publish_to = "live/demo"
                 ),
                 (
                     PipelineId::Stream(PublicationId(7), 1),
-                    Destination::Stream(key("small/a"))
+                    Destination::only(key("small/a"))
                 ),
                 (
                     PipelineId::Stream(PublicationId(7), 2),
@@ -452,7 +505,7 @@ pipelines = [
                 .collect::<Vec<_>>()
         };
         let demand = |key| Start::Demand {
-            key: StreamKey::parse(key).unwrap(),
+            keys: vec![StreamKey::parse(key).unwrap()],
             keep: Duration::from_secs(5),
         };
         assert_eq!(starts("live/cam1"), [Start::Now, demand("small/cam1"), Start::Manual]);
@@ -490,7 +543,72 @@ pipelines = [
             let error = plan(&format!("[apps.live]\n{text}\n")).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
+        for (text, expected) in [
+            (
+                "pipelines = [{ template = 'ladder', publish_to = 'live/x' }]",
+                "template 'ladder' makes several streams (1080, 240, 480, 720, audio); publish_to needs {output}",
+            ),
+            (
+                "[apps.live.templates.trancode]",
+                "apps.live.templates.trancode: there is no template 'trancode'; did you mean 'transcode'?",
+            ),
+            (
+                "[apps.live.templates.transcode]\nheigth = 1",
+                "apps.live.templates.transcode.heigth: there is no parameter 'heigth'; did you mean 'height'?",
+            ),
+            (
+                "[apps.live.templates.transcode]\nheight = 1",
+                "apps.live.templates.transcode.height: parameter 'height': 1 is below 64",
+            ),
+        ] {
+            let error = plan(&format!("[apps.live]\n{text}\n")).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
         let error = plan("[apps.live]\n[sources.s]\ntemplate = 'hls'\npublish_to = 'live/x'\n").unwrap_err();
         assert!(error.contains("sources.s: template 'hls' is no source"), "{error}");
+    }
+
+    #[test]
+    fn each_output_of_a_ladder_has_its_stream_and_none_of_them_may_be_the_source() {
+        let plan = plan(
+            "[apps.live]\npipelines = [{ template = 'ladder', publish_to = 'abr/{name}_{output}' }]\n\
+             [apps.live.templates.ladder]\nladder = [{ height = 480, bitrate = '1M' }]\n[apps.abr]",
+        )
+        .unwrap();
+        let (jobs, _) = plan.candidates(&[live("live/a", 7, &[])]);
+        let key = |text| StreamKey::parse(text).unwrap();
+        assert_eq!(
+            jobs[0].job.destination,
+            Destination::Streams(BTreeMap::from([
+                ("480".to_owned(), key("abr/a_480")),
+                ("audio".to_owned(), key("abr/a_audio")),
+            ]))
+        );
+        let (jobs, refusals) = plan.candidates(&[live("live/a", 7, &["abr/a_audio"])]);
+        assert_eq!(jobs.len(), 0);
+        assert!(refusals[0].reason.contains("would publish abr/a_audio"), "{refusals:?}");
+    }
+
+    #[test]
+    fn an_apps_values_stand_in_for_a_templates_defaults_and_a_pipelines_own_go_before_them() {
+        let plan = plan(
+            "[defaults.templates.transcode]\nheight = 100\naudio_bitrate = '64k'\n\
+             [apps.live]\npipelines = [{ template = 'transcode', publish_to = 'small/{name}' },\n\
+             { template = 'transcode', params = { height = 120 }, publish_to = 'tiny/{name}' }]\n\
+             [apps.live.templates.transcode]\nheight = 110\n[apps.small]\n[apps.tiny]",
+        )
+        .unwrap();
+        let (jobs, _) = plan.candidates(&[live("live/a", 7, &[])]);
+        let shown: Vec<_> = jobs
+            .iter()
+            .map(|one| {
+                (
+                    one.job.values["height"].clone(),
+                    one.job.values["audio_bitrate"].clone(),
+                )
+            })
+            .collect();
+        let values = |height| (Value::Int(height), Value::Bitrate(64_000));
+        assert_eq!(shown, [values(110), values(120)]);
     }
 }

@@ -100,15 +100,15 @@ impl Roster {
         let stream = hub.stream(key).as_ref().and_then(LiveStream::of);
         let stream = stream.ok_or_else(|| OrderError::NotLive(key.clone()))?;
         let mut book = self.book();
-        let prepared = book.plan.prepare(used).map_err(OrderError::Refused)?;
+        let prepared = book.plan.prepare(key.app(), used).map_err(OrderError::Refused)?;
         let number = book.next_order;
         let id = PipelineId::Ordered(stream.id, number);
         let candidate = prepared.candidate(&stream, id.clone());
         let candidate = candidate.map_err(|refusal| OrderError::Refused(refusal.reason))?;
-        let is_there = |member: &&Member| member.destination == candidate.job.destination && member.is_at_work();
-        if let Destination::Stream(target) = &candidate.job.destination
-            && book.members.values().any(|member| is_there(&member))
-        {
+        let at_work = book.members.values().filter(|member| member.is_at_work());
+        let published: Vec<_> = at_work.flat_map(|member| member.destination.streams()).collect();
+        let targets = candidate.job.destination.streams();
+        if let Some(target) = targets.iter().find(|target| published.contains(target)) {
             return Err(OrderError::Refused(format!(
                 "{target} is published by a pipeline already"
             )));
@@ -207,7 +207,8 @@ impl Roster {
         }
         let live: Vec<_> = hub.streams().iter().filter_map(LiveStream::of).collect();
         let (candidates, _) = plan.candidates(&live);
-        let makes = |candidate: &Candidate| matches!(&candidate.start, Start::Demand { key: made, .. } if made == key);
+        let makes =
+            |candidate: &Candidate| matches!(&candidate.start, Start::Demand { keys, .. } if keys.contains(key));
         let offered = candidates.iter().any(makes);
         if offered && self.demand.want(key, Instant::now()) {
             self.changed.notify_one();

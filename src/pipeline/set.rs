@@ -3,17 +3,23 @@
 //! A value goes through the property's own `GParamSpec`: its type decides how the value is read, its bounds whether it is
 //! taken. GLib would clamp or wrap a number that does not fit and print a warning; here it is an error.
 
+use std::borrow::Cow;
+
 use gst::{glib, prelude::*};
 
 use super::{
     blueprint::Setting,
-    params::{Place, Target, Unit, Value},
+    params::{Fraction, Place, Target, Unit, Value},
 };
+use crate::config::nearest;
 
 /// Sets a property, or a field of a capsfilter.
 pub fn set(element: &gst::Element, setting: &Setting) -> Result<(), SetError> {
     let result = match &setting.place {
-        Place::Property(name) => set_property(element, name, &setting.value, setting.unit),
+        Place::Property(name) => {
+            let checked = harmless(element, &setting.place, &setting.value);
+            checked.and_then(|value| set_property(element, name, &value, setting.unit))
+        }
         Place::CapsField(field) => set_caps_field(element, field, &setting.value, setting.unit),
     };
     result.map_err(|reason| SetError {
@@ -23,6 +29,31 @@ pub fn set(element: &gst::Element, setting: &Setting) -> Result<(), SetError> {
         }
         .to_string(),
         reason,
+    })
+}
+
+/// Properties whose text is read as Pango's markup, which could ask for letters larger than any memory.
+const MARKUP: [(&str, &str); 4] = [
+    ("textoverlay", "text"),
+    ("clockoverlay", "text"),
+    ("timeoverlay", "text"),
+    ("clockoverlay", "time-format"),
+];
+
+/// A value in which an element finds nothing but a value.
+fn harmless<'a>(element: &gst::Element, place: &Place, value: &'a Value) -> Result<Cow<'a, Value>, String> {
+    let (Value::Text(text), Place::Property(property)) = (value, place) else {
+        return Ok(Cow::Borrowed(value));
+    };
+    let factory = factory_of(element);
+    if place.reads_percent(&factory) && text.contains('%') {
+        return Err(format!(
+            "{text:?} holds a '%', which {factory} would read as a place for a number"
+        ));
+    }
+    Ok(match MARKUP.contains(&(factory.as_str(), property.as_str())) {
+        true => Cow::Owned(Value::Text(glib::markup_escape_text(text).to_string())),
+        false => Cow::Borrowed(value),
     })
 }
 
@@ -40,6 +71,24 @@ fn constant(element: &gst::Element, name: &str, text: &str) -> Result<(), String
     })?;
     element.set_property_from_value(name, &value);
     Ok(())
+}
+
+/// Whether a property takes a text, as a launch text gives it. Of properties that are no plain values this is not known
+/// before they are set.
+pub fn check_text(element: &gst::Element, name: &str, text: &str) -> Result<(), String> {
+    let pspec = writable(element, name)?;
+    let factory = factory_of(element);
+    let kind = pspec.value_type();
+    if kind.is_a(glib::Type::OBJECT) || kind.is_a(glib::Type::INTERFACE) {
+        return Ok(());
+    }
+    let number = text.trim().parse().ok().and_then(|number| whole(number, &pspec));
+    let number = number.or_else(|| float(text.trim().parse().ok()?, &pspec));
+    let taken = number.unwrap_or_else(|| {
+        let read = glib::Value::deserialize_with_pspec(text, &pspec);
+        read.map_err(|_| format!("{text:?} is not accepted"))
+    });
+    taken.map(drop).map_err(|reason| format!("{factory} {name}: {reason}"))
 }
 
 /// Sets a property from a value of a role.
@@ -74,14 +123,20 @@ fn set_property(element: &gst::Element, name: &str, value: &Value, unit: Option<
     Ok(())
 }
 
+fn factory_of(element: &gst::Element) -> String {
+    let factory = element.factory();
+    factory.map_or_else(String::new, |factory| factory.name().to_string())
+}
+
 /// The description of a property that can be set.
 pub(super) fn writable(element: &gst::Element, name: &str) -> Result<glib::ParamSpec, String> {
-    let factory = element
-        .factory()
-        .map_or_else(String::new, |factory| factory.name().to_string());
-    let pspec = element
-        .find_property(name)
-        .ok_or_else(|| format!("{factory} has no property '{name}'"))?;
+    let factory = factory_of(element);
+    let pspec = element.find_property(name).ok_or_else(|| {
+        let known = element.list_properties();
+        let hint = nearest(name, known.iter().map(|pspec| pspec.name()));
+        let hint = hint.map_or_else(String::new, |hint| format!("; did you mean '{hint}'?"));
+        format!("{factory} has no property '{name}'{hint}")
+    })?;
     if !pspec.flags().contains(glib::ParamFlags::WRITABLE) || pspec.flags().contains(glib::ParamFlags::CONSTRUCT_ONLY) {
         return Err(format!("property '{name}' of {factory} cannot be set"));
     }
@@ -99,7 +154,8 @@ fn convert(value: &Value, unit: Option<Unit>, pspec: &glib::ParamSpec) -> Result
             _ => glib::Value::deserialize_with_pspec(text, pspec).map_err(|_| no_fit()),
         },
         Value::Bool(bool) if pspec.value_type() == glib::Type::BOOL => Ok(bool.to_value()),
-        Value::Bool(_) => Err(no_fit()),
+        Value::Bool(_) | Value::Ladder(_) => Err(no_fit()),
+        Value::Fraction(value) => fraction(*value, pspec).ok_or_else(no_fit)?,
         Value::Float(number) => float(*number, pspec).ok_or_else(no_fit)?,
         Value::Int(_) | Value::Bitrate(_) | Value::Duration(_) | Value::Size(_) => {
             whole(count(value, unit).ok_or_else(no_fit)?, pspec).ok_or_else(no_fit)?
@@ -158,6 +214,25 @@ fn float(number: f64, pspec: &glib::ParamSpec) -> Option<Result<glib::Value, Str
     ))
 }
 
+fn fraction(value: Fraction, pspec: &glib::ParamSpec) -> Option<Result<glib::Value, String>> {
+    let spec = pspec.downcast_ref::<gst::ParamSpecFraction>()?;
+    let number = gst_fraction(value)?;
+    Some(match spec.minimum() <= number && number <= spec.maximum() {
+        true => Ok(number.to_value()),
+        false => Err(format!(
+            "{value} is not between {} and {}",
+            spec.minimum(),
+            spec.maximum()
+        )),
+    })
+}
+
+/// `None` of what is beyond its range, which no checked value is.
+fn gst_fraction(value: Fraction) -> Option<gst::Fraction> {
+    let number = |number: u32| i32::try_from(number).ok().filter(|number| *number > 0);
+    Some(gst::Fraction::new(number(value.numerator)?, number(value.denominator)?))
+}
+
 fn set_caps_field(element: &gst::Element, field: &str, value: &Value, unit: Option<Unit>) -> Result<(), String> {
     let pspec = writable(element, "caps")?;
     if pspec.value_type() != gst::Caps::static_type() {
@@ -173,6 +248,10 @@ fn set_caps_field(element: &gst::Element, field: &str, value: &Value, unit: Opti
         Value::Text(text) | Value::Choice(text) => text.to_send_value(),
         Value::Bool(bool) => bool.to_send_value(),
         Value::Float(number) => number.to_send_value(),
+        Value::Fraction(fraction) => {
+            let no_fit = || format!("{value} does not fit a caps field");
+            gst_fraction(*fraction).ok_or_else(no_fit)?.to_send_value()
+        }
         number => {
             let number = count(number, unit).and_then(|number| i32::try_from(number).ok());
             number
@@ -267,12 +346,46 @@ mod tests {
         let bin = bin("queue name=q");
         assert_eq!(
             try_set(&bin, "q:max-bufers", Value::Int(1)).unwrap_err(),
-            "q:max-bufers: queue has no property 'max-bufers'"
+            "q:max-bufers: queue has no property 'max-bufers'; did you mean 'max-size-buffers'?"
         );
         assert!(try_set(&bin, "q:current-level-buffers", Value::Int(1)).is_err());
         assert!(try_set(&bin, "q:leaky", Value::Choice("sideways".to_owned())).is_err());
         assert!(try_set(&bin, "q:max-size-buffers", Value::Bool(true)).is_err());
         try_set(&bin, "q:leaky", Value::Choice("downstream".to_owned())).unwrap();
+    }
+
+    #[test]
+    fn a_percent_does_not_reach_an_element_that_counts_with_it() {
+        let bin = bin("videotestsrc ! multifilesink name=numbered  filesink name=plain");
+        for hostile in ["/tmp/%n", "/tmp/%s%s", "/tmp/%05d", "%"] {
+            let value = Value::Text(hostile.to_owned());
+            let error = try_set(&bin, "numbered:location", value.clone()).unwrap_err();
+            assert!(
+                error.contains("multifilesink would read as a place for a number"),
+                "{error}"
+            );
+            try_set(&bin, "plain:location", value).unwrap();
+        }
+        try_set(&bin, "numbered:location", Value::Text("/tmp/x".to_owned())).unwrap();
+    }
+
+    #[test]
+    fn text_that_is_shown_is_never_markup() {
+        let bin = bin("textoverlay name=t  identity name=i");
+        let markup = "<span size='999999999'>a & b</span>";
+        try_set(&bin, "t:text", Value::Text(markup.to_owned())).unwrap();
+        let shown = bin.by_name("t").unwrap().property::<String>("text");
+        assert_eq!(shown, "&lt;span size=&apos;999999999&apos;&gt;a &amp; b&lt;/span&gt;");
+    }
+
+    #[test]
+    fn a_fraction_sets_a_rate() {
+        let bin = bin("capsfilter name=rate caps=video/x-raw  videorate name=r");
+        let fraction = Value::Fraction(Fraction::new(30_000, 1001).unwrap());
+        try_set(&bin, "rate.caps:framerate", fraction.clone()).unwrap();
+        let caps = bin.by_name("rate").unwrap().property::<gst::Caps>("caps");
+        assert!(caps.to_string().contains("framerate=(fraction)30000/1001"), "{caps}");
+        assert!(try_set(&bin, "r:max-rate", fraction).is_err());
     }
 
     #[test]

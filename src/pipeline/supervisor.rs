@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeSet,
+    path::Path,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -36,7 +37,7 @@ use super::{
     running::{Remote, Running},
     segments,
     taps::Taps,
-    template::Isolation,
+    template::{Fitted, Isolation, output_name},
     worker::{Limits, Workers},
 };
 use crate::{
@@ -168,17 +169,18 @@ impl Supervisor {
     }
 
     /// Takes the encoders for an instance. They are held until it is over.
-    async fn lease(&mut self, tracks: &[Track]) -> Result<Chosen, String> {
-        let (template, bench) = (self.job.template.clone(), self.services.encoders.clone());
+    async fn lease(&mut self, fitted: &Fitted, tracks: &[Track]) -> Result<Chosen, String> {
+        let bench = self.services.encoders.clone();
         self.leases = Leases::default();
-        self.stop.run_until_cancelled(Leases::settled(&bench, &template)).await;
+        self.stop
+            .run_until_cancelled(Leases::settled(&bench, &fitted.template))
+            .await;
         let now = Clock::now().into_std();
-        let values = &self.job.values;
-        let leases = match Leases::acquire(&bench, &template, values, tracks, &self.failed_here, now) {
+        let leases = match Leases::acquire(&bench, fitted, tracks, &self.failed_here, now) {
             Err(_) if !self.failed_here.is_empty() => {
                 // When every other one is taken, one that failed may have recovered.
                 self.failed_here.clear();
-                Leases::acquire(&bench, &template, values, tracks, &self.failed_here, now)
+                Leases::acquire(&bench, fitted, tracks, &self.failed_here, now)
             }
             leases => leases,
         };
@@ -223,7 +225,7 @@ impl Supervisor {
             wait_for_key_frame: true,
         };
         let subscriber = hub.subscribe(&input.key, interest);
-        let tracks = self.job.template.launch(&self.job.values).tracks;
+        let tracks = self.job.template.track_choice(&self.job.values);
         let Some(mut bridge) = Bridge::open(&hub, subscriber, input.id, tracks, &self.stop).await else {
             return Ok(());
         };
@@ -340,9 +342,8 @@ impl Supervisor {
                     return Err("the pipeline is not running".to_owned());
                 };
                 let tracks: Vec<_> = blueprint.lanes.iter().map(|lane| lane.track.clone()).collect();
-                let other = self
-                    .draw(&values, &self.leases.chosen(), &tracks, None)
-                    .map_err(|error| error.to_string())?;
+                let fitted = template.fit(&values, &tracks);
+                let other = draw(&fitted, &self.leases.chosen(), &tracks, None).map_err(|error| error.to_string())?;
                 let settings = blueprint.changes(&other)?;
                 let answer = remote.control(Control::Set(settings)).await?;
                 self.job.values = values;
@@ -352,7 +353,7 @@ impl Supervisor {
             Request::Publish(key) => {
                 let output = self.blueprint.as_ref().and_then(|blueprint| blueprint.outlets.first());
                 let output = output.ok_or("it makes no stream")?.element.clone();
-                if !matches!(self.job.destination, Destination::Stream(_)) {
+                if !matches!(self.job.destination, Destination::Streams(_)) {
                     return Err("it makes no stream".to_owned());
                 }
                 self.claim(&output, key)?;
@@ -365,34 +366,17 @@ impl Supervisor {
         }
     }
 
-    fn draw(
-        &self,
-        values: &params::Values,
-        encoders: &Chosen,
-        tracks: &[Track],
-        file: Option<&std::path::Path>,
-    ) -> Result<Blueprint, BuildError> {
-        let recipe = Recipe {
-            template: &self.job.template,
-            values,
-            encoders,
-            tracks,
-            file,
-        };
-        Blueprint::draw(&recipe, is_installed)
-    }
-
     /// Makes a pipeline for these tracks and starts it.
     async fn build(&mut self, tracks: &[Track]) -> Result<Running, Unbuilt> {
         let started = SystemTime::now();
-        let encoders = self.lease(tracks).await?;
+        let fitted = self.job.template.fit(&self.job.values, tracks);
+        let encoders = self.lease(&fitted, tracks).await?;
         let file = self.file(started).map(NewFile::create).transpose()?;
-        let mut blueprint = self
-            .draw(&self.job.values, &encoders, tracks, file.as_deref())
-            .map_err(|error| match error {
-                BuildError::NothingToDo => Unbuilt::NothingToDo,
-                error => Unbuilt::from(error.to_string()),
-            })?;
+        let drawn = draw(&fitted, &encoders, tracks, file.as_deref());
+        let mut blueprint = drawn.map_err(|error| match error {
+            BuildError::NothingToDo => Unbuilt::NothingToDo,
+            error => Unbuilt::from(error.to_string()),
+        })?;
         if tracks.is_empty() {
             // After a restart a source's stream goes on where it was.
             blueprint.origin = Some(self.taps.frontier().unwrap_or_default() + HEADROOM);
@@ -441,10 +425,14 @@ impl Supervisor {
     /// Who takes what the pipeline makes.
     fn emit(&mut self, blueprint: &Blueprint) -> Result<Emit, String> {
         match self.job.destination.clone() {
-            Destination::Stream(key) => {
-                for exit in &blueprint.outlets {
-                    if !self.taps.has(&exit.element, &key) {
-                        self.claim(&exit.element, key.clone())?;
+            Destination::Streams(streams) => {
+                let elements: Vec<_> = blueprint.outlets.iter().map(|exit| exit.element.as_str()).collect();
+                // A smaller picture has fewer rungs.
+                self.taps.keep(&elements);
+                for element in elements {
+                    let key = output_name(element).and_then(|output| streams.get(output));
+                    if let Some(key) = key.filter(|key| !self.taps.has(element, key)) {
+                        self.claim(element, key.clone())?;
                     }
                 }
                 let exits = blueprint.outlets.iter();
@@ -500,6 +488,16 @@ impl Supervisor {
     fn enter(&self, state: State) {
         self.status.send_modify(|status| status.state = state);
     }
+}
+
+fn draw(fitted: &Fitted, encoders: &Chosen, tracks: &[Track], file: Option<&Path>) -> Result<Blueprint, BuildError> {
+    let recipe = Recipe {
+        fitted,
+        encoders,
+        tracks,
+        file,
+    };
+    Blueprint::draw(&recipe, is_installed)
 }
 
 enum Unbuilt {

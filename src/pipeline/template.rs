@@ -4,16 +4,31 @@
 //! without GStreamer; [`library`](super::library) does the rest. A template's launch text is constant and its author's own.
 //! No value is put into it: parameters go to properties after it has been parsed.
 
+mod case;
+mod contradictions;
+mod fit;
+mod fragment;
+mod place;
+
 use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 use streammill_media::MediaKind;
 
+pub use case::{Case, TrackRule, When};
+pub use fit::{Fitted, output_name};
+pub use fragment::Fragments;
+pub(super) use place::{line_in_fragments, line_of_word, line_of_word_in};
+
 use super::{
     encoder::Role,
-    params::{Kind, Param, Value, Values},
+    params::{Fraction, Kind, Param, Value, Values},
+    syntax,
 };
-use crate::config::{Problem, nearest};
+use crate::config::Problem;
+
+/// The newest version of the format that is understood.
+pub const VERSION: u32 = 1;
 
 /// A template.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -22,10 +37,16 @@ pub struct Template {
     /// Its name: the file's, without the suffix.
     #[serde(skip)]
     pub name: String,
+    /// The version of the format it is written in.
+    #[serde(default = "first_version")]
+    pub version: u32,
     /// What it does, in a line.
     pub summary: String,
     /// Where its result goes.
     pub output: Output,
+    /// The streams it makes beside the one that arrives at `out`: NAME arrives at `out_NAME`.
+    #[serde(default)]
+    pub outputs: Vec<String>,
     /// What becomes of it when a track changes its configuration in mid-stream.
     #[serde(default)]
     pub on_change: OnChange,
@@ -38,15 +59,27 @@ pub struct Template {
     /// The encoders it asks for, by the name of the element that stands for them.
     #[serde(default)]
     pub encoders: BTreeMap<String, Role>,
+    /// Pieces of launch text by name: `@NAME` stands for one.
+    #[serde(default)]
+    pub fragments: BTreeMap<String, String>,
     /// Its elements.
     #[serde(default)]
     pub launch: Option<Launch>,
+    /// Its elements for streams of some kinds: of those that fit the first.
+    #[serde(default)]
+    pub cases: Vec<Case>,
     /// The enum parameter that chooses among `variants`.
     #[serde(default)]
     pub variant: Option<String>,
     /// Its elements, by the value of that parameter.
     #[serde(default)]
     pub variants: BTreeMap<String, Launch>,
+    /// The rate of the pictures that roles encode, where that is not their source's.
+    #[serde(skip)]
+    pub rates: BTreeMap<String, Fraction>,
+    /// It is what is left of another one for a stream, and may lack elements that its parameters name.
+    #[serde(skip)]
+    pub is_part: bool,
 }
 
 /// Where a template's result goes.
@@ -95,6 +128,9 @@ pub struct Launch {
     /// What pictures go through, from `in.video`.
     #[serde(default)]
     pub video: Option<String>,
+    /// What the pictures of each rung of a ladder go through, from `above.`.
+    #[serde(default)]
+    pub rung: Option<String>,
     /// What sound goes through, from `in.audio`.
     #[serde(default)]
     pub audio: Option<String>,
@@ -117,55 +153,125 @@ pub enum TrackChoice {
     All,
 }
 
+fn first_version() -> u32 {
+    1
+}
+
 impl Template {
-    /// Reads a template file.
+    /// Reads a template file that uses no fragments but its own.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Vec<Problem>> {
+        Self::parse_with(path, text, &Fragments::default())
+    }
+
+    /// Reads a template file.
+    pub fn parse_with(path: &Path, text: &str, shared: &Fragments) -> Result<Self, Vec<Problem>> {
+        let problem = |(key, word, message): (String, Option<String>, String)| Problem {
+            place: Some((path.to_owned(), line_of_word(text, &key, word.as_deref()))),
+            key: Some(key),
+            message,
+            hint: None,
+        };
+        // First of all: of a newer format nothing else can be said.
+        if let Some(version) = newer_version(text) {
+            let message = format!("version {version} needs a newer streammill; this one knows {VERSION}");
+            return Err(vec![problem(("version".to_owned(), None, message))]);
+        }
         let mut template: Self = toml::from_str(text).map_err(|error| vec![Problem::of_file(path, text, &error)])?;
         template.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let problems: Vec<_> = template
-            .contradictions()
-            .into_iter()
-            .map(|(key, message)| Problem {
-                place: Some((path.to_owned(), line_of(text, &key))),
-                key: Some(key),
-                message,
-                hint: None,
-            })
-            .collect();
-        if problems.is_empty() {
-            Ok(template)
-        } else {
-            Err(problems)
+        let mut found = template.expand(shared);
+        if found.is_empty() {
+            found = template.contradictions();
+        }
+        template.mark_patterns();
+        let problems: Vec<_> = found.into_iter().map(problem).collect();
+        match problems.is_empty() {
+            true => Ok(template),
+            false => Err(problems),
         }
     }
 
-    /// The elements for these values.
-    pub fn launch(&self, values: &Values) -> &Launch {
-        let chosen = self.variant.as_ref().and_then(|param| match values.get(param) {
-            Some(Value::Choice(choice)) => self.variants.get(choice),
-            _ => None,
-        });
-        // A template that has neither does not pass `contradictions`.
-        const NOTHING: &Launch = &Launch {
-            tracks: TrackChoice::First,
-            video: None,
-            audio: None,
-            shared: None,
-            source: None,
-        };
-        chosen.or(self.launch.as_ref()).unwrap_or(NOTHING)
+    /// Puts fragments where their names stand.
+    fn expand(&mut self, shared: &Fragments) -> Vec<(String, Option<String>, String)> {
+        let (fragments, mut problems) = shared.with(&self.fragments);
+        for (key, launch) in self.launches_mut() {
+            for (part, text) in launch.parts_mut() {
+                match fragments.expand(text) {
+                    Ok(expanded) => *text = expanded,
+                    Err((word, message)) => problems.push((format!("{key}.{part}"), Some(word), message)),
+                }
+            }
+        }
+        problems
+    }
+
+    /// Notes which parameters must not hold a `%`.
+    fn mark_patterns(&mut self) {
+        let mut numbering = Vec::new();
+        for element in self.launches().flat_map(Launch::texts).flat_map(syntax::elements) {
+            for (name, param) in &self.params {
+                let is_meant = |target: &&super::params::Target| Some(target.element.as_str()) == element.name();
+                let reads = |target: &super::params::Target| target.place.reads_percent(element.factory.text);
+                if param.kind == Kind::String && param.targets().filter(is_meant).any(reads) {
+                    numbering.push(name.clone());
+                }
+            }
+        }
+        for name in numbering {
+            if let Some(param) = self.params.get_mut(&name) {
+                param.no_percent = true;
+            }
+        }
     }
 
     /// Every launch it may use.
     pub fn launches(&self) -> impl Iterator<Item = &Launch> {
-        self.launch.iter().chain(self.variants.values())
+        self.launches_with_keys().map(|(_, launch)| launch)
+    }
+
+    /// Every launch it may use, and the key it stands under.
+    pub fn launches_with_keys(&self) -> impl Iterator<Item = (String, &Launch)> {
+        let launch = self.launch.iter().map(|launch| ("launch".to_owned(), launch));
+        let cases = self.cases.iter().enumerate();
+        let cases = cases.map(|(number, case)| (format!("cases.{number}"), &case.launch));
+        let variants = self.variants.iter();
+        let variants = variants.map(|(value, launch)| (format!("variants.{value}"), launch));
+        launch.chain(cases).chain(variants)
+    }
+
+    /// As [`Template::launches_with_keys`].
+    fn launches_mut(&mut self) -> impl Iterator<Item = (String, &mut Launch)> {
+        let launch = self.launch.iter_mut().map(|launch| ("launch".to_owned(), launch));
+        let cases = self.cases.iter_mut().enumerate();
+        let cases = cases.map(|(number, case)| (format!("cases.{number}"), &mut case.launch));
+        let variants = self.variants.iter_mut();
+        let variants = variants.map(|(value, launch)| (format!("variants.{value}"), launch));
+        launch.chain(cases).chain(variants)
+    }
+
+    /// The launch for these values where no case fits.
+    fn usual_launch(&self, values: &Values) -> Option<&Launch> {
+        let chosen = self.variant.as_ref().and_then(|param| match values.get(param) {
+            Some(Value::Choice(choice)) => self.variants.get(choice),
+            _ => None,
+        });
+        chosen.or(self.launch.as_ref())
+    }
+
+    /// Which tracks it takes of a stream that is not known yet: all, if any stream's are.
+    pub fn track_choice(&self, values: &Values) -> TrackChoice {
+        let cases = self.cases.iter().map(|case| &case.launch);
+        let mut launches = cases.chain(self.usual_launch(values));
+        match launches.any(|launch| launch.tracks == TrackChoice::All) {
+            true => TrackChoice::All,
+            false => TrackChoice::First,
+        }
     }
 
     /// Where it runs. Codecs and drivers crash, so what decodes or encodes has a worker of its own unless it says otherwise.
     pub fn isolation(&self) -> Isolation {
         let has_codec = || {
-            let mut texts = self.launches().flat_map(Launch::texts);
-            texts.any(|text| text.split_whitespace().any(|word| word == "decoder"))
+            let mut words = self.launches().flat_map(Launch::texts).flat_map(syntax::words);
+            words.any(|word| matches!(word.text, "decoder" | "encoder"))
         };
         match self.isolation {
             Some(isolation) => isolation,
@@ -179,89 +285,17 @@ impl Template {
         self.launches().any(|launch| launch.source.is_some())
     }
 
-    /// Keys whose value does not fit the rest, and why.
-    fn contradictions(&self) -> Vec<(String, String)> {
-        let mut found = Vec::new();
-        for (name, param) in &self.params {
-            if let Some(reason) = param.contradiction() {
-                found.push((format!("params.{name}"), reason));
-            }
-        }
-        for (name, role) in &self.encoders {
-            for (key, used, kind) in role.params() {
-                let place = format!("encoders.{name}.{key}");
-                match self.params.get(used) {
-                    Some(param) if param.kind == kind => {
-                        let values = param.values.iter().map(|value| Value::Choice(value.clone()));
-                        let wrong = values.filter_map(|value| role.check(key, &value).err());
-                        found.extend(wrong.map(|reason| (place.clone(), format!("parameter '{used}': {reason}"))));
-                    }
-                    Some(_) => found.push((
-                        place,
-                        format!("parameter '{used}' is not of type {kind:?}").to_lowercase(),
-                    )),
-                    None => found.push((place, self.no_such_param(used))),
-                }
-            }
-            found.extend(
-                role.wrong_constants()
-                    .map(|(key, reason)| (format!("encoders.{name}.{key}"), reason)),
-            );
-            let marker = |launch: &Launch| {
-                launch
-                    .texts()
-                    .any(|text| encoder_names(text).any(|known| known == name))
-            };
-            if !self.launches().any(marker) {
-                let message = format!("no launch text has `encoder name={name}`");
-                found.push((format!("encoders.{name}"), message));
-            }
-        }
-        match (&self.launch, &self.variant) {
-            (Some(_), None) if self.variants.is_empty() => {}
-            (None, Some(variant)) => match self.params.get(variant) {
-                Some(param) if param.kind == Kind::Enum => {
-                    let missing = param.values.iter().filter(|value| !self.variants.contains_key(*value));
-                    found.extend(missing.map(|value| ("variant".to_owned(), format!("there is no variants.{value}"))));
-                }
-                Some(_) => found.push(("variant".to_owned(), format!("parameter '{variant}' is no enum"))),
-                None => found.push(("variant".to_owned(), self.no_such_param(variant))),
-            },
-            _ => {
-                let message = "either `launch` is needed, or `variant` with `variants`";
-                found.push(("launch".to_owned(), message.to_owned()));
-            }
-        }
-        for launch in self.launches() {
-            found.extend(
-                self.contradictions_of(launch)
-                    .map(|message| ("launch".to_owned(), message)),
-            );
-        }
-        found
+    /// Its parameter for a ladder.
+    pub fn ladder(&self) -> Option<(&String, &Param)> {
+        self.params.iter().find(|(_, param)| param.kind == Kind::Ladder)
     }
+}
 
-    fn contradictions_of(&self, launch: &Launch) -> impl Iterator<Item = String> {
-        let takes_tracks = launch.video.is_some() || launch.audio.is_some();
-        let shape = match (&launch.source, takes_tracks) {
-            (Some(_), true) => Some("`source` works on no stream; `video` and `audio` do".to_owned()),
-            (None, false) => Some("`video`, `audio` or `source` is needed".to_owned()),
-            _ => None,
-        };
-        let unknown = launch
-            .texts()
-            .flat_map(encoder_names)
-            .filter(|name| !self.encoders.contains_key(*name))
-            .map(|name| format!("there is no [encoders.{name}]"))
-            .collect::<Vec<_>>();
-        shape.into_iter().chain(unknown)
-    }
-
-    fn no_such_param(&self, name: &str) -> String {
-        let hint = nearest(name, self.params.keys().map(String::as_str));
-        let hint = hint.map_or_else(String::new, |hint| format!("; did you mean '{hint}'?"));
-        format!("there is no parameter '{name}'{hint}")
-    }
+/// The version of the format that a file is written in, if it is too new. What else stands there does not matter.
+fn newer_version(text: &str) -> Option<i64> {
+    let table: toml::Table = text.parse().ok()?;
+    let version = table.get("version")?.as_integer()?;
+    (version > i64::from(VERSION)).then_some(version)
 }
 
 impl Launch {
@@ -276,153 +310,34 @@ impl Launch {
 
     /// All its texts.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
-        [&self.shared, &self.video, &self.audio, &self.source]
+        self.parts().map(|(_, text)| text)
+    }
+
+    /// All its texts, and the keys they stand under.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let parts = [
+            ("shared", &self.shared),
+            ("video", &self.video),
+            ("rung", &self.rung),
+            ("audio", &self.audio),
+            ("source", &self.source),
+        ];
+        parts
             .into_iter()
-            .flatten()
-            .map(String::as_str)
+            .filter_map(|(key, text)| Some((key, text.as_deref()?)))
     }
-}
 
-/// The names given to `encoder`s in a launch text.
-fn encoder_names(text: &str) -> impl Iterator<Item = &str> {
-    let mut words = text.split_whitespace().peekable();
-    std::iter::from_fn(move || {
-        loop {
-            if words.next()? == "encoder"
-                && let Some(name) = words.peek().and_then(|word| word.strip_prefix("name="))
-            {
-                return Some(name);
-            }
-        }
-    })
-}
-
-/// The line a dotted key stands on, as far as can be told from its text; 1 where it cannot.
-fn line_of(text: &str, key: &str) -> usize {
-    let (table, last) = key.rsplit_once('.').unwrap_or(("", key));
-    let mut current = "";
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some(header) = line.strip_prefix('[') {
-            current = header.split(']').next().unwrap_or_default();
-            if current == key || current.starts_with(&format!("{key}.")) {
-                return index + 1;
-            }
-        } else if current == table && line.split('=').next().is_some_and(|name| name.trim() == last) {
-            return index + 1;
-        }
+    fn parts_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut String)> {
+        let parts = [
+            ("shared", &mut self.shared),
+            ("video", &mut self.video),
+            ("rung", &mut self.rung),
+            ("audio", &mut self.audio),
+            ("source", &mut self.source),
+        ];
+        parts.into_iter().filter_map(|(key, text)| Some((key, text.as_mut()?)))
     }
-    1
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    fn parse(text: &str) -> Result<Template, String> {
-        Template::parse(Path::new("t/mine.toml"), text).map_err(|problems| {
-            let lines: Vec<_> = problems.iter().map(Problem::to_string).collect();
-            lines.join("\n")
-        })
-    }
-
-    const GOOD: &str = r#"
-summary = "One rendition"
-output = "stream"
-
-[params]
-height = { type = "int", default = 360, min = 64, max = 4320, sets = "size.caps:height" }
-video_bitrate = { type = "bitrate", default = "800k" }
-
-[encoders.v]
-codec = "h264"
-bitrate = { param = "video_bitrate" }
-keyframe_interval = "2s"
-
-[launch]
-video = "in.video ! decodebin ! capsfilter name=size ! encoder name=v ! h264parse ! out.video"
-audio = "in.audio ! out.audio"
-"#;
-
-    #[test]
-    fn a_template_is_named_after_its_file() {
-        let template = parse(GOOD).unwrap();
-        assert_eq!(template.name, "mine");
-        assert_eq!(
-            (template.output, template.on_change),
-            (Output::Stream, OnChange::Rotate)
-        );
-        assert!(!template.is_source());
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_file_line_and_the_nearest_key() {
-        let error = parse(&GOOD.replace("default = 360", "defualt = 360")).unwrap_err();
-        assert!(error.starts_with("t/mine.toml:6: params.height"), "{error}");
-        assert!(error.ends_with("did you mean `default`?"), "{error}");
-    }
-
-    #[test]
-    fn contradictions_are_named_with_file_and_line() {
-        for (from, to, expected) in [
-            (
-                "max = 4320",
-                "max = 100",
-                "t/mine.toml:6: params.height: default: 360 is above 100",
-            ),
-            (
-                "param = \"video_bitrate\"",
-                "param = \"video_bitrat\"",
-                "t/mine.toml:11: encoders.v.bitrate: there is no parameter 'video_bitrat'; did you mean 'video_bitrate'?",
-            ),
-            (
-                "keyframe_interval = \"2s\"",
-                "tune = \"fast\"",
-                "t/mine.toml:12: encoders.v.tune: \"fast\" is not one of low-latency, quality",
-            ),
-            (
-                "encoder name=v",
-                "encoder name=w",
-                "t/mine.toml:9: encoders.v: no launch text has `encoder name=v`",
-            ),
-            (
-                "encoder name=v",
-                "encoder name=w",
-                "t/mine.toml:14: launch: there is no [encoders.w]",
-            ),
-            (
-                "audio = ",
-                "source = ",
-                "t/mine.toml:14: launch: `source` works on no stream; `video` and `audio` do",
-            ),
-            (
-                "[launch]",
-                "[variants.mp4]",
-                "launch: either `launch` is needed, or `variant` with `variants`",
-            ),
-        ] {
-            let error = parse(&GOOD.replace(from, to)).unwrap_err();
-            assert!(error.contains(expected), "{from} -> {to}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_variant_is_chosen_by_an_enum_that_it_covers() {
-        let text = r#"
-summary = "s"
-output = "file"
-variant = "format"
-[params]
-format = { type = "enum", values = ["mp4", "flv"], default = "mp4" }
-[variants.mp4]
-video = "in.video ! h264parse ! mux.video_0"
-"#;
-        let error = parse(text).unwrap_err();
-        assert_eq!(error, "t/mine.toml:4: variant: there is no variants.flv");
-        let template = parse(&format!("{text}[variants.flv]\naudio = \"in.audio ! x\"\n")).unwrap();
-        let values = Values::from([("format".to_owned(), Value::Choice("flv".to_owned()))]);
-        assert!(template.launch(&values).video.is_none());
-    }
-}
+mod tests;

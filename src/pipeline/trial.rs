@@ -13,42 +13,38 @@ use streammill_media::{Track, TrackKey};
 use tokio::time::{sleep, timeout};
 
 use super::{
-    assembly::pads,
     blueprint::{Blueprint, Recipe, is_installed},
     clip::Clip,
-    encoder::Chosen,
+    encoder::{Chosen, NoEncoder},
     instance::{BuildError, Failure, Instance, Report},
-    params::Values,
     product::{Emit, What},
-    template::{Output, Template},
+    template::{Fitted, Output},
 };
 
 /// Time a template has to get through three seconds of media.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Something that arrived: at which `millsink`, and of which track.
+pub type Arrival = (String, TrackKey);
+
 /// What a trial found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// The tracks that arrived at `out`.
-    pub arrived: BTreeSet<TrackKey>,
+    /// What arrived: at `out` or one of its kin, and of which track.
+    pub arrived: BTreeSet<Arrival>,
     /// Size of the file it wrote.
     pub file_bytes: u64,
 }
 
-/// Runs a template with a clip. `Ok(None)` if it has nothing to do with the clip's tracks.
-pub async fn run(
-    template: &Template,
-    values: &Values,
-    encoders: &Chosen,
-    clip: &Clip,
-) -> Result<Option<Findings>, TrialError> {
+/// Runs a template, fitted to a clip's tracks, with that clip. `Ok(None)` if it has nothing to do with them.
+pub async fn run(fitted: &Fitted, encoders: &Chosen, clip: &Clip) -> Result<Option<Findings>, TrialError> {
     let arrived = Arc::new(Mutex::new(BTreeSet::new()));
     let dir = tempdir().map_err(|error| format!("no place for a trial recording: {error}"))?;
     let file = dir.0.join("trial");
+    let template = &fitted.template;
     let tracks: &[Track] = if template.is_source() { &[] } else { &clip.tracks };
     let recipe = Recipe {
-        template,
-        values,
+        fitted,
         encoders,
         tracks,
         file: Some(&file),
@@ -58,13 +54,14 @@ pub async fn run(
         Err(BuildError::NothingToDo) => return Ok(None),
         Err(error) => return Err(TrialError::Build(error)),
     };
+    let expected = expected(&blueprint);
     let origin = Arc::new(OnceLock::new());
-    let built = Instance::build(&blueprint, &origin, &counting(arrived.clone()));
+    let built = Instance::build(&blueprint, &origin, &counting(&blueprint, arrived.clone()));
     let mut instance = built.map_err(TrialError::Build)?;
     instance.start()?;
     let seen = || arrived.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if template.is_source() {
-        wait_for_output(template, &mut instance, seen).await?;
+        wait_for_output(&mut instance, || expected.is_subset(&seen())).await?;
         instance.stop().await;
     } else {
         for frame in &clip.frames {
@@ -78,13 +75,10 @@ pub async fn run(
         arrived: seen(),
         file_bytes,
     };
-    let launch = template.launch(values);
     match template.output {
         Output::Stream | Output::Segments => {
-            for track in pads(launch, tracks) {
-                if !findings.arrived.contains(&track) {
-                    return Err(format!("no {track} arrived at `out`").into());
-                }
+            if let Some((sink, track)) = expected.iter().find(|pad| !findings.arrived.contains(*pad)) {
+                return Err(format!("no {track} arrived at `{sink}`").into());
             }
         }
         Output::File if findings.file_bytes == 0 => return Err("its file is empty".to_owned().into()),
@@ -93,27 +87,34 @@ pub async fn run(
     Ok(Some(findings))
 }
 
-fn counting(arrived: Arc<Mutex<BTreeSet<TrackKey>>>) -> Emit {
+fn counting(blueprint: &Blueprint, arrived: Arc<Mutex<BTreeSet<Arrival>>>) -> Emit {
+    let sinks: Vec<_> = blueprint.outlets.iter().map(|exit| exit.element.clone()).collect();
     Arc::new(move |product| {
-        if let What::Frame(_) | What::Chunk(_) = product.what {
-            arrived
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(product.pad);
+        if let What::Frame(_) | What::Chunk(_) = product.what
+            && let Some(sink) = sinks.get(product.output)
+        {
+            let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
+            arrived.insert((sink.clone(), product.pad));
         }
         Ok(())
     })
 }
 
-/// A source runs for ever, so its trial is over when something has come out of it.
-async fn wait_for_output(
-    template: &Template,
-    instance: &mut Instance,
-    seen: impl Fn() -> BTreeSet<TrackKey>,
-) -> Result<(), String> {
-    let has_output = matches!(template.output, Output::Stream | Output::Segments);
+/// What has to come out: all that the texts lead to `out` and its kin. What goes in and leads nowhere is a mistake, too.
+fn expected(blueprint: &Blueprint) -> BTreeSet<Arrival> {
+    let (lanes, exits) = (blueprint.lanes.iter(), &blueprint.outlets);
+    let lost = lanes.filter(|lane| !exits.iter().any(|exit| exit.pads.contains(&lane.pad)));
+    let lost = lost.map(|lane| ("out".to_owned(), lane.pad));
+    let led = exits
+        .iter()
+        .flat_map(|exit| exit.pads.iter().map(|pad| (exit.element.clone(), *pad)));
+    lost.chain(led).collect()
+}
+
+/// A source runs for ever, so its trial is over when everything has come out of it.
+async fn wait_for_output(instance: &mut Instance, is_over: impl Fn() -> bool) -> Result<(), String> {
     let output = async {
-        while has_output && seen().is_empty() {
+        while !is_over() {
             sleep(Duration::from_millis(10)).await;
         }
     };
@@ -133,6 +134,9 @@ pub enum TrialError {
     /// It cannot be built.
     #[error(transparent)]
     Build(BuildError),
+    /// There is nothing to encode with.
+    #[error(transparent)]
+    NoEncoder(#[from] NoEncoder),
     /// It fails while it runs.
     #[error("{0}")]
     Run(String),

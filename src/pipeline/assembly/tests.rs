@@ -44,15 +44,22 @@ fn only_the_fragments_of_tracks_that_are_there_are_used() {
 fn what_will_arrive_is_known_before_it_does() {
     let transcode = launch(TRANSCODE);
     let first = TrackKey::first;
-    assert_eq!(outgoing(&transcode, &[audio(0)]), [first(MediaKind::Audio)]);
-    assert_eq!(outgoing(&launch("video = 'in.video ! fakesink'"), &[video(0)]), []);
+    let out = |pads: &[TrackKey]| Outgoing::from([("out".to_owned(), pads.to_vec())]);
+    assert_eq!(outgoing(&transcode, &[audio(0)]), out(&[first(MediaKind::Audio)]));
+    assert_eq!(
+        outgoing(&launch("video = 'in.video ! fakesink'"), &[video(0)]),
+        Outgoing::new()
+    );
     let source = launch("source = 'x ! out.video  y ! out.audio'");
     assert_eq!(
         outgoing(&source, &[]),
-        [first(MediaKind::Audio), first(MediaKind::Video)]
+        out(&[first(MediaKind::Audio), first(MediaKind::Video)])
     );
     let picture_of_sound = launch("audio = 'in.audio ! wavescope ! out.video'");
-    assert_eq!(outgoing(&picture_of_sound, &[audio(0)]), [first(MediaKind::Video)]);
+    assert_eq!(
+        outgoing(&picture_of_sound, &[audio(0)]),
+        out(&[first(MediaKind::Video)])
+    );
 }
 
 #[test]
@@ -89,7 +96,8 @@ fn further_tracks_get_copies_with_their_number_where_a_template_wants_them() {
         kind: MediaKind::Audio,
         id: TrackId(id),
     };
-    assert_eq!(outgoing(&all, &[audio(0), audio(3)]), [keys(0), keys(1)]);
+    let out = Outgoing::from([("out".to_owned(), vec![keys(0), keys(1)])]);
+    assert_eq!(outgoing(&all, &[audio(0), audio(3)]), out);
     assert_eq!(pads(&all, &[audio(0), audio(3)]), [keys(0), keys(1)]);
     let first = launch("audio = 'in.audio ! fakesink'");
     assert_eq!(pads(&first, &[audio(1), audio(3)]), [keys(0)]);
@@ -109,6 +117,34 @@ fn only_the_word_that_stands_for_an_encoder_is_replaced() {
         assert_eq!(with(text), text);
     }
     assert_eq!(with("a !encoder  name=v b=1"), "a !openh264enc  name=v b=1");
+}
+
+#[test]
+fn every_output_has_its_own_sink() {
+    let both = launch(
+        "tracks = 'all'\nvideo = 'in.video ! tee name=t t. ! out.video t. ! x ! out_small.video'\naudio = 'in.audio ! out_small.audio'",
+    );
+    let pads = |keys: &[(MediaKind, u8)]| {
+        let key = |(kind, id): &(MediaKind, u8)| TrackKey {
+            kind: *kind,
+            id: TrackId(*id),
+        };
+        keys.iter().map(key).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        outgoing(&both, &[video(0), audio(0), audio(1)]),
+        Outgoing::from([
+            ("out".to_owned(), pads(&[(MediaKind::Video, 0)])),
+            (
+                "out_small".to_owned(),
+                pads(&[(MediaKind::Audio, 0), (MediaKind::Audio, 1), (MediaKind::Video, 0)])
+            ),
+        ])
+    );
+    assert_eq!(
+        text(&both, &[audio(0), audio(1)]).unwrap(),
+        "millsink name=out_small  millsrc name=in  in.audio ! out_small.audio  in.audio_1 ! out_small.audio_1"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use streammill_media::Track;
 use tokio::time::timeout;
 
 use super::{
-    super::{params::Values, template::Template},
+    super::template::{Fitted, Template},
     Chosen,
     bench::{EncoderBench, Lease},
     refusal::Refused,
@@ -30,14 +30,13 @@ impl Leases {
     /// pipeline.
     pub fn acquire(
         bench: &EncoderBench,
-        template: &Template,
-        values: &Values,
+        fitted: &Fitted,
         tracks: &[Track],
         exclude: &BTreeSet<String>,
         now: Instant,
     ) -> Result<Self, Refused> {
         let mut leases = BTreeMap::new();
-        for (name, mut need) in needs(template, values, tracks) {
+        for (name, mut need) in needs(fitted, tracks) {
             need.exclude.clone_from(exclude);
             leases.insert(name, bench.acquire(&need, now)?);
         }
@@ -109,7 +108,7 @@ mod tests {
 
     use super::{
         super::{
-            super::clip::Clip,
+            super::{clip::Clip, params::Values},
             map::Map,
             policy::Policy,
             standing::{Health, Snapshot},
@@ -129,14 +128,8 @@ mod tests {
 
     fn acquire(bench: &EncoderBench, tracks: &[Track]) -> Result<Leases, Refused> {
         let template = Template::parse(Path::new("t.toml"), TEMPLATE).unwrap();
-        Leases::acquire(
-            bench,
-            &template,
-            &Values::new(),
-            tracks,
-            &BTreeSet::new(),
-            Instant::now(),
-        )
+        let fitted = template.fit(&Values::new(), tracks);
+        Leases::acquire(bench, &fitted, tracks, &BTreeSet::new(), Instant::now())
     }
 
     fn sessions(snapshot: &Snapshot) -> Vec<u32> {

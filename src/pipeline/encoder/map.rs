@@ -119,6 +119,12 @@ pub struct Map {
     encoders: Arc<[Encoder]>,
 }
 
+impl Default for Map {
+    fn default() -> Self {
+        Self::built_in()
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

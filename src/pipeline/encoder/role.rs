@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::params::{Kind, Value, Values},
+    super::params::{Kind, Rung, Value, Values},
     codec::EncoderCodec,
 };
 
@@ -69,6 +69,8 @@ pub enum RateControl {
 pub enum Asked {
     /// What the parameter has.
     Param(FromParam),
+    /// What the rung of a ladder says.
+    Rung(FromRung),
     /// This.
     Constant(toml::Value),
 }
@@ -79,6 +81,22 @@ pub enum Asked {
 pub struct FromParam {
     /// Name of the parameter.
     pub param: String,
+}
+
+/// `{ rung = "bitrate" }`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromRung {
+    /// What of it.
+    pub rung: OfRung,
+}
+
+/// What a role can take from a rung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OfRung {
+    /// Its bit rate.
+    Bitrate,
 }
 
 /// What a role asks for once its parameters have values. It can be handed to another process.
@@ -123,6 +141,7 @@ impl Role {
                 let checked = read.and_then(|value| self.check(key, &value));
                 checked.err().map(|reason| (key, reason))
             }
+            Some(Asked::Rung(_)) if kind != Kind::Bitrate => Some((key, "a rung does not say that".to_owned())),
             _ => None,
         })
     }
@@ -141,10 +160,30 @@ impl Role {
         }
     }
 
+    /// Whether it takes something from the rung of a ladder.
+    pub fn uses_rung(&self) -> bool {
+        let mut entries = self.entries().into_iter();
+        entries.any(|(_, asked, _)| matches!(asked, Some(Asked::Rung(_))))
+    }
+
+    /// As it is at a rung.
+    pub fn at_rung(&self, rung: &Rung) -> Self {
+        let mut role = self.clone();
+        for asked in [&mut role.bitrate, &mut role.max_bitrate] {
+            if let Some(asked @ Asked::Rung(_)) = asked {
+                // A rung's bit rate has bounds far below this.
+                *asked = Asked::Constant(toml::Value::Integer(i64::try_from(rung.bitrate).unwrap_or(i64::MAX)));
+            }
+        }
+        role
+    }
+
     /// What it asks for with these values.
     pub fn demand(&self, values: &Values) -> Demand {
         let value = |asked: &Option<Asked>, kind: Kind| match asked.as_ref()? {
             Asked::Param(from) => values.get(&from.param).cloned(),
+            // Filled in by [`Role::at_rung`].
+            Asked::Rung(_) => None,
             Asked::Constant(constant) => kind.parse(constant).ok(),
         };
         let bits = |asked| match value(asked, Kind::Bitrate)? {

@@ -11,7 +11,7 @@ use super::{
     super::{
         assembly::used,
         params::{Place, Value, Values},
-        template::{Launch, Template},
+        template::{Fitted, Launch, Template},
     },
     codec::EncoderCodec,
     map::Encoder,
@@ -75,9 +75,10 @@ impl Need {
     }
 }
 
-/// What a template's roles need for a stream with these tracks. Roles that are not in use are left out.
-pub fn needs(template: &Template, values: &Values, tracks: &[Track]) -> BTreeMap<String, Need> {
-    let launch = template.launch(values);
+/// What a template's roles need for the stream with these tracks that it was fitted to. Roles that are not in use are left
+/// out.
+pub fn needs(fitted: &Fitted, tracks: &[Track]) -> BTreeMap<String, Need> {
+    let (template, values, launch) = (&fitted.template, &fitted.values, fitted.launch());
     let source = source_picture(tracks);
     let mut needs = BTreeMap::new();
     for (text, copies) in texts_in_use(launch, tracks) {
@@ -156,13 +157,10 @@ impl Picture {
                     Place::Property(_) => None,
                 })
             }) {
-                let number = match values.get(param) {
-                    Some(Value::Int(number)) => u32::try_from(*number).ok(),
-                    _ => None,
-                };
-                match field {
-                    "width" => self.width = number.or(self.width),
-                    "height" => self.height = number.or(self.height),
+                match (field, values.get(param)) {
+                    ("width", Some(Value::Int(number))) => self.width = u32::try_from(*number).ok().or(self.width),
+                    ("height", Some(Value::Int(number))) => self.height = u32::try_from(*number).ok().or(self.height),
+                    ("framerate", Some(Value::Fraction(rate))) => self.fps = Some(rate.as_f64()),
                     _ => {}
                 }
             }
@@ -193,15 +191,19 @@ fn fraction(text: &str) -> Option<f64> {
 /// The `encoder name=ROLE` of a text, each with what the words before it fix.
 fn encoders<'a>(text: &'a str, template: &Template, values: &Values) -> Vec<(&'a str, Picture)> {
     let (mut found, mut picture, mut before) = (Vec::new(), UNKNOWN, "");
+    let mut tees = BTreeMap::new();
     for word in text.split_whitespace() {
         match word.strip_prefix("name=") {
             Some(role) if before == "encoder" => found.push((role, picture)),
+            Some(name) if before == "tee" => drop(tees.insert(name, picture)),
             _ => picture.read(word, template, values),
         }
-        // `tee.` begins a branch; what was said of another branch is not said of this one.
-        let begins = before != "!" && word.contains('.') && !word.contains(['=', '/']);
-        if begins {
-            picture = UNKNOWN;
+        // `tee.` begins a branch; what was said of another branch is not said of this one, but what was said before it is.
+        if before != "!"
+            && !word.contains(['=', '/'])
+            && let Some((element, _)) = word.split_once('.')
+        {
+            picture = tees.get(element).copied().unwrap_or(UNKNOWN);
         }
         before = word;
     }
@@ -256,7 +258,7 @@ audio = "in.audio ! encoder name=a ! out.audio"
     fn the_size_comes_from_the_parameter_that_sets_the_caps_before_the_encoder() {
         let clip = Clip::canned().unwrap();
         let values = Values::from([("height".to_owned(), Value::Int(360))]);
-        let needs = needs(&template(ONE), &values, &clip.tracks);
+        let needs = needs(&template(ONE).fit(&values, &clip.tracks), &clip.tracks);
         // The clip is 160x90 at 15 pictures a second.
         assert_eq!(
             (needs["v"].size, needs["v"].fps, needs["v"].sessions),
@@ -268,7 +270,7 @@ audio = "in.audio ! encoder name=a ! out.audio"
     #[test]
     fn roles_of_tracks_that_are_not_there_need_nothing() {
         let clip = Clip::canned().unwrap().only(&[streammill_media::MediaKind::Audio]);
-        let needs = needs(&template(ONE), &Values::new(), &clip.tracks);
+        let needs = needs(&template(ONE).fit(&Values::new(), &clip.tracks), &clip.tracks);
         assert_eq!(needs.keys().collect::<Vec<_>>(), ["a"]);
     }
 
@@ -293,10 +295,10 @@ t. ! queue ! encoder name=same ! out.video
 """
 "#;
         let clip = Clip::canned().unwrap();
-        let needs = needs(&template(ladder), &Values::new(), &clip.tracks);
+        let needs = needs(&template(ladder).fit(&Values::new(), &clip.tracks), &clip.tracks);
         assert_eq!((needs["high"].size, needs["high"].fps), ((1280, 720), 25.0));
-        assert_eq!((needs["low"].size, needs["low"].fps), ((80, 45), 15.0));
-        assert_eq!(needs["same"].size, (160, 90));
+        assert_eq!((needs["low"].size, needs["low"].fps), ((80, 45), 50.0));
+        assert_eq!((needs["same"].size, needs["same"].fps), ((160, 90), 50.0));
         assert_eq!(
             (needs["high"].tune, needs["low"].tune),
             (Tune::Quality, Tune::LowLatency)

@@ -57,6 +57,9 @@ impl Work {
         id: PublicationId,
     ) -> Result<Self, String> {
         let values = params::resolve(&template.params, &BTreeMap::new()).map_err(|error| error.to_string())?;
+        let outputs = template.output_names(&values);
+        // Of several the first one is as good as any.
+        let output = outputs.into_iter().next().ok_or("it makes no stream")?;
         let result = StreamKey::new(RESULTS, &key.to_string()).map_err(|error| error.to_string())?;
         let job = Job {
             template: template.clone(),
@@ -66,7 +69,7 @@ impl Work {
                 id,
                 ancestors: Vec::new(),
             }),
-            destination: Destination::Stream(result.clone()),
+            destination: Destination::Streams(BTreeMap::from([(output, result.clone())])),
         };
         let services = Services {
             hub: hub.clone(),

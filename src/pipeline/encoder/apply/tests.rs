@@ -175,7 +175,11 @@ fn the_first_alternative_that_is_taken_counts() {
     );
     set_first(&element, &setting(r#"["presett=p4", ""]"#)).unwrap();
     let error = set_first(&element, &setting(r#"["presett=p4", "bframes=99"]"#)).unwrap_err();
-    assert_eq!(error.to_string(), "v:presett: x264enc has no property 'presett'");
+    let message = error.to_string();
+    assert!(
+        message.starts_with("v:presett: x264enc has no property 'presett'"),
+        "{message}"
+    );
     let error = set_first(&element, &setting(r#""bframes=99""#)).unwrap_err();
     assert_eq!(error.to_string(), "v:bframes: 99 is not between 0 and 16");
 }

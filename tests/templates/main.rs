@@ -1,0 +1,7 @@
+//! The shipped templates on streams in a real hub.
+
+#![allow(clippy::unwrap_used)]
+
+mod ladder;
+mod mill;
+mod shipped;

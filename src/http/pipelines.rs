@@ -59,6 +59,8 @@ pub(super) struct Pipeline {
     message: Option<String>,
     /// What it goes on in spite of, such as an encoder that failed.
     warning: Option<String>,
+    /// What it does without because there are not enough encoders.
+    shortage: Option<String>,
     /// Frames it was too slow for.
     dropped: u64,
     /// The file it writes, or wrote last.
@@ -325,6 +327,7 @@ impl Pipeline {
             restarts: status.restarts,
             message: status.last_error.clone(),
             warning: status.warning.clone(),
+            shortage: status.shortage.clone(),
             dropped: status.dropped,
             file: status.file.as_ref().map(|file| file.display().to_string()),
             params: status

@@ -10,7 +10,7 @@ use streammill_media::{Format, MediaKind, MediaTime, Track, TrackId, TrackKey};
 
 use super::{
     assembly::{launch_text, numbered_name, outgoing, pads, used},
-    encoder::{Chosen, Demand, Encoder, Role},
+    encoder::{Chosen, Demand, Encoder, Role, Tune},
     instance::BuildError,
     params::{Place, Unit, Value},
     template::{Fitted, Output},
@@ -19,6 +19,8 @@ use super::{
 
 /// How long nothing may move in a pipeline.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same where all pictures go through hardware that gives each as it comes. It hangs rather than that it is slow.
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a blueprint is drawn from.
 pub struct Recipe<'a> {
@@ -139,18 +141,17 @@ impl Blueprint {
         let mut settings = Vec::new();
         let source_rate = frame_rate(tracks);
         let coder = |(name, role): (&String, &Role)| {
+            let demand = role.demand(values);
+            let rate = template.rates.get(name).map(|rate| rate.into_parts());
             Some(Coder {
                 role: name.clone(),
                 elements: copies(name, &lanes).collect(),
                 encoder: encoders.get(name)?.clone(),
-                demand: role.demand(values),
-                frame_rate: template
-                    .rates
-                    .get(name)
-                    .map_or(source_rate, |rate| Some(rate.into_parts())),
+                frame_rate: demand.slower(rate.or(source_rate)),
+                demand,
             })
         };
-        let coders = template.encoders.iter().filter_map(coder).collect();
+        let coders: Vec<_> = template.encoders.iter().filter_map(coder).collect();
         for (name, param) in &template.params {
             for target in &param.sets.0 {
                 let set = |(number, element)| Setting {
@@ -180,9 +181,9 @@ impl Blueprint {
             outlets,
             output: template.output,
             origin: None,
+            patience: patience(&coders),
             encoders: coders,
             limits: Limits::default(),
-            patience: PATIENCE,
         })
     }
 }
@@ -233,6 +234,16 @@ impl Blueprint {
             rates.push(there.clone());
         }
         Ok(rates)
+    }
+}
+
+/// How long nothing may move in a pipeline with these encoders.
+fn patience(coders: &[Coder]) -> Duration {
+    let mut pictures = coders.iter().filter(|coder| coder.encoder.codec.is_video()).peekable();
+    let is_quick = |coder: &Coder| !coder.encoder.is_software() && coder.demand.tune == Tune::LowLatency;
+    match pictures.peek().is_some() && pictures.all(is_quick) {
+        true => SHORT_PATIENCE,
+        false => PATIENCE,
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Status {
     pub last_error: Option<String>,
     /// What it goes on in spite of.
     pub warning: Option<String>,
+    /// What it does without for want of encoders.
+    pub shortage: Option<String>,
     /// When its current instance began.
     pub started: Option<SystemTime>,
     /// The file it writes, or wrote last.

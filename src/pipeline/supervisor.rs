@@ -27,6 +27,7 @@ use super::{
     bridge::{Bridge, Outcome},
     control::{Answer, Control},
     encoder::{Chosen, EncoderBench, leases::Leases},
+    equip::equip,
     instance::{BuildError, Failure, Instance, Report},
     job::{Command, Destination, Input, Job, Request, State, Status},
     params,
@@ -86,6 +87,7 @@ pub async fn supervise(
         taps: Taps::default(),
         blueprint: None,
         leases: Leases::default(),
+        steps: 0,
         failed_here: BTreeSet::new(),
         has_output: Arc::default(),
     };
@@ -104,6 +106,8 @@ struct Supervisor {
     blueprint: Option<Blueprint>,
     /// The encoders it uses.
     leases: Leases,
+    /// Steps that were made to do with fewer of them.
+    steps: usize,
     /// Encoders that have failed in this pipeline.
     failed_here: BTreeSet<String>,
     /// Something has come out of the pipeline that runs.
@@ -168,29 +172,26 @@ impl Supervisor {
         self.failed_here.insert(element)
     }
 
-    /// Takes the encoders for an instance. They are held until it is over.
-    async fn lease(&mut self, fitted: &Fitted, tracks: &[Track]) -> Result<Chosen, String> {
-        let bench = self.services.encoders.clone();
+    /// Takes the encoders for an instance, which are held until it is over. What is left of the template where there are not
+    /// enough.
+    async fn equip(&mut self, tracks: &[Track]) -> Result<Fitted, String> {
+        let (bench, template) = (self.services.encoders.clone(), self.job.template.clone());
         self.leases = Leases::default();
-        self.stop
-            .run_until_cancelled(Leases::settled(&bench, &fitted.template))
-            .await;
+        self.stop.run_until_cancelled(Leases::settled(&bench, &template)).await;
         let now = Clock::now().into_std();
-        let leases = match Leases::acquire(&bench, fitted, tracks, &self.failed_here, now) {
-            Err(_) if !self.failed_here.is_empty() => {
-                // When every other one is taken, one that failed may have recovered.
-                self.failed_here.clear();
-                Leases::acquire(&bench, fitted, tracks, &self.failed_here, now)
-            }
-            leases => leases,
-        };
-        self.leases = leases.map_err(|refused| refused.to_string())?;
+        let equipped = equip(&bench, &template, &self.job.values, tracks, &mut self.failed_here, now);
+        let equipped = equipped.map_err(|refused| refused.to_string())?;
+        (self.leases, self.steps) = (equipped.leases, equipped.steps);
         for (role, lease) in self.leases.iter() {
             for passed in lease.passed_over() {
                 info!(role, element = passed.element, why = %passed.why, "encoder passed over");
             }
         }
-        Ok(self.leases.chosen())
+        if let Some(without) = &equipped.without {
+            warn!(%without, "there are not enough encoders; the pipeline does less");
+        }
+        self.status.send_modify(|status| status.shortage = equipped.without);
+        Ok(equipped.fitted)
     }
 
     /// Does nothing for a while, or until it is told to stop, and says so to whoever asks.
@@ -342,7 +343,7 @@ impl Supervisor {
                     return Err("the pipeline is not running".to_owned());
                 };
                 let tracks: Vec<_> = blueprint.lanes.iter().map(|lane| lane.track.clone()).collect();
-                let fitted = template.fit(&values, &tracks);
+                let fitted = template.fit(&template.reduced(&values, &tracks, self.steps), &tracks);
                 let other = draw(&fitted, &self.leases.chosen(), &tracks, None).map_err(|error| error.to_string())?;
                 let settings = blueprint.changes(&other)?;
                 let answer = remote.control(Control::Set(settings)).await?;
@@ -369,8 +370,8 @@ impl Supervisor {
     /// Makes a pipeline for these tracks and starts it.
     async fn build(&mut self, tracks: &[Track]) -> Result<Running, Unbuilt> {
         let started = SystemTime::now();
-        let fitted = self.job.template.fit(&self.job.values, tracks);
-        let encoders = self.lease(&fitted, tracks).await?;
+        let fitted = self.equip(tracks).await?;
+        let encoders = self.leases.chosen();
         let file = self.file(started).map(NewFile::create).transpose()?;
         let drawn = draw(&fitted, &encoders, tracks, file.as_deref());
         let mut blueprint = drawn.map_err(|error| match error {

@@ -23,6 +23,7 @@ pub(super) use place::{line_in_fragments, line_of_word, line_of_word_in};
 use super::{
     encoder::Role,
     params::{Fraction, Kind, Param, Value, Values},
+    shortage::Saving,
     syntax,
 };
 use crate::config::Problem;
@@ -53,6 +54,9 @@ pub struct Template {
     /// Where it runs; `None` leaves that to [`Template::isolation`].
     #[serde(default)]
     pub isolation: Option<Isolation>,
+    /// What it does without when encoders are short; `None` leaves that to [`Template::savings`].
+    #[serde(default)]
+    pub shortage: Option<Vec<Saving>>,
     /// What it may be told.
     #[serde(default)]
     pub params: BTreeMap<String, Param>,

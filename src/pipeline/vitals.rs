@@ -101,6 +101,7 @@ impl Lane {
 pub struct Vitals {
     beat: Duration,
     made: Duration,
+    has_made: bool,
     fed: Option<Duration>,
 }
 
@@ -127,6 +128,7 @@ impl Vitals {
         Self {
             beat: now,
             made: now,
+            has_made: false,
             fed: None,
         }
     }
@@ -139,6 +141,7 @@ impl Vitals {
     /// Something came out of it.
     pub fn made(&mut self, now: Duration) {
         self.made = now;
+        self.has_made = true;
     }
 
     /// Something was fed.
@@ -159,13 +162,17 @@ impl Vitals {
         if since(self.beat) > Self::SILENCE {
             return Some(Ailment::Silent(since(self.beat)));
         }
+        let patience = match self.has_made {
+            true => duty.patience,
+            false => duty.patience.max(duty.start),
+        };
         if let Some(waits) = account.waits_since().map(since)
-            && waits > duty.patience
+            && waits > patience
         {
             return Some(Ailment::Stuck(waits));
         }
         let is_fed = duty.is_source || self.fed.is_some_and(|fed| since(fed) < Duration::from_secs(1));
-        (duty.makes && is_fed && since(self.made) > duty.patience).then(|| Ailment::Barren(since(self.made)))
+        (duty.makes && is_fed && since(self.made) > patience).then(|| Ailment::Barren(since(self.made)))
     }
 }
 
@@ -174,6 +181,8 @@ impl Vitals {
 pub struct Duty {
     /// How long media may take through it.
     pub patience: Duration,
+    /// How long that may be before anything has come out of it: drivers take their time.
+    pub start: Duration,
     /// Something has to come out of it.
     pub makes: bool,
     /// It makes that without being fed.
@@ -202,6 +211,7 @@ mod tests {
 
     const FED: Duty = Duty {
         patience: PATIENCE,
+        start: PATIENCE,
         makes: false,
         is_source: false,
     };
@@ -271,6 +281,25 @@ mod tests {
         }
         assert_eq!(vitals.ailment(at(11), &account, MAKES), Some(Ailment::Barren(at(11))));
         assert_eq!(vitals.ailment(at(11), &account, FED), None);
+    }
+
+    #[test]
+    fn less_patience_is_had_with_what_has_shown_that_it_works() {
+        let quick = Duty {
+            patience: Duration::from_secs(1),
+            ..MAKES
+        };
+        let (mut vitals, account) = (Vitals::new(at(0)), Account::default());
+        for second in 0..=9 {
+            vitals.beat(at(second));
+            vitals.fed(at(second));
+        }
+        assert_eq!(vitals.ailment(at(9), &account, quick), None);
+        vitals.made(at(9));
+        vitals.fed(at(10));
+        assert_eq!(vitals.ailment(at(10), &account, quick), None);
+        vitals.fed(at(11));
+        assert_eq!(vitals.ailment(at(11), &account, quick), Some(Ailment::Barren(at(2))));
     }
 
     #[test]

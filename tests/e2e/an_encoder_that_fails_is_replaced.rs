@@ -1,4 +1,4 @@
-//! A hardware encoder that fails in mid-stream, with an error or by taking its process along, is replaced by the next one:
+//! A hardware encoder that fails in mid-stream, with an error, by taking its process along or by hanging, is replaced by the next one:
 //! the rendition goes on after less than two seconds, and the API says what happened.
 
 use std::{fs, thread};
@@ -61,4 +61,9 @@ fn in_mid_stream_with_an_error() {
 #[test]
 fn in_mid_stream_with_its_process() {
     is_replaced_when_it("abort");
+}
+
+#[test]
+fn in_mid_stream_when_it_hangs() {
+    is_replaced_when_it("hang");
 }

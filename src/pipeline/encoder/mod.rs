@@ -28,6 +28,7 @@ pub use bench::EncoderBench;
 pub use codec::EncoderCodec;
 pub use map::{Class, Encoder, Map};
 pub use policy::Policy;
+pub use refusal::Refused;
 pub use role::{Asked, Demand, RateControl, Role, Tune};
 
 use super::template::Template;

@@ -80,6 +80,12 @@ pub enum Why {
 }
 
 impl Refused {
+    /// Whether there are encoders, but too few or too slow ones: less work might find one.
+    pub fn is_shortage(&self) -> bool {
+        let is_short = |why: &Why| matches!(why, Why::Limit { .. } | Why::Learned { .. } | Why::Cores { .. });
+        self.codec.is_video() && self.passed_over.iter().any(|one| is_short(&one.why))
+    }
+
     fn text(&self) -> String {
         let codec = self.codec.as_str();
         if self.passed_over.is_empty() {

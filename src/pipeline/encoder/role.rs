@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::params::{Kind, Rung, Value, Values},
+    super::params::{Fraction, Kind, Rung, Value, Values},
     codec::EncoderCodec,
 };
 
@@ -27,6 +27,9 @@ pub struct Role {
     /// Longest distance between two key frames.
     #[serde(default)]
     pub keyframe_interval: Option<Asked>,
+    /// Pictures a second that come at most, whatever the source has.
+    #[serde(default)]
+    pub max_fps: Option<Asked>,
     /// What it is tuned for: `low-latency` or `quality`.
     #[serde(default)]
     pub tune: Option<Asked>,
@@ -108,6 +111,8 @@ pub struct Demand {
     pub max_bitrate: Option<u64>,
     /// Longest distance between two key frames.
     pub keyframe_interval: Option<Duration>,
+    /// Pictures a second that come at most.
+    pub max_fps: Option<Fraction>,
     /// What it is tuned for.
     pub tune: Tune,
     /// The profile as GStreamer's caps call it, equally good ones behind it.
@@ -116,6 +121,17 @@ pub struct Demand {
     pub b_frames: Option<u32>,
     /// Whether the rate may vary.
     pub rate_control: RateControl,
+}
+
+impl Demand {
+    /// The rate that pictures of this one have when no more come than it says.
+    pub fn slower(&self, rate: Option<(u32, u32)>) -> Option<(u32, u32)> {
+        let of = |(numerator, denominator)| Fraction::new(numerator, denominator).map_or(f64::MAX, Fraction::as_f64);
+        match self.max_fps {
+            Some(most) if rate.is_some_and(|rate| of(rate) > most.as_f64()) => Some(most.into_parts()),
+            _ => rate,
+        }
+    }
 }
 
 /// Most pictures that H.264 allows between two others.
@@ -157,6 +173,14 @@ impl Role {
                 Err(format!("{number} is not between 0 and {MAX_B_FRAMES}"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The parameter that says how many pictures come at most, if one does.
+    pub fn max_fps_param(&self) -> Option<&str> {
+        match &self.max_fps {
+            Some(Asked::Param(from)) => Some(&from.param),
+            _ => None,
         }
     }
 
@@ -205,6 +229,10 @@ impl Role {
                 Value::Duration(duration) => Some(duration),
                 _ => None,
             }),
+            max_fps: value(&self.max_fps, Kind::Fraction).and_then(|value| match value {
+                Value::Fraction(rate) => Some(rate),
+                _ => None,
+            }),
             tune: match word(&self.tune).as_deref() {
                 Some("quality") => Tune::Quality,
                 _ => Tune::LowLatency,
@@ -221,11 +249,12 @@ impl Role {
         }
     }
 
-    fn entries(&self) -> [(&'static str, &Option<Asked>, Kind); 7] {
+    fn entries(&self) -> [(&'static str, &Option<Asked>, Kind); 8] {
         [
             ("bitrate", &self.bitrate, Kind::Bitrate),
             ("max_bitrate", &self.max_bitrate, Kind::Bitrate),
             ("keyframe_interval", &self.keyframe_interval, Kind::Duration),
+            ("max_fps", &self.max_fps, Kind::Fraction),
             ("tune", &self.tune, Kind::Enum),
             ("profile", &self.profile, Kind::Enum),
             ("b_frames", &self.b_frames, Kind::Int),
@@ -287,6 +316,7 @@ mod tests {
             bitrate: Some(5),
             max_bitrate: None,
             keyframe_interval: Some(Duration::from_secs(2)),
+            max_fps: None,
             tune: Tune::Quality,
             profile: vec!["constrained-baseline".to_owned(), "baseline".to_owned()],
             b_frames: Some(2),

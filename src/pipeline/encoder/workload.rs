@@ -10,7 +10,7 @@ use streammill_media::{Format, Track};
 use super::{
     super::{
         assembly::used,
-        params::{Place, Value, Values},
+        params::{Fraction, Place, Value, Values},
         template::{Fitted, Launch, Template},
     },
     codec::EncoderCodec,
@@ -86,11 +86,13 @@ pub fn needs(fitted: &Fitted, tracks: &[Track]) -> BTreeMap<String, Need> {
             let Some(role) = template.encoders.get(name) else {
                 continue;
             };
+            let demand = role.demand(values);
+            let most = demand.max_fps.map_or(f64::MAX, Fraction::as_f64);
             let need = needs.entry(name.to_owned()).or_insert_with(|| Need {
                 sessions: 0,
                 size: picture.size(source),
-                fps: picture.fps.or(source.fps).unwrap_or(USUAL_RATE),
-                tune: role.demand(values).tune,
+                fps: picture.fps.or(source.fps).unwrap_or(USUAL_RATE).min(most),
+                tune: demand.tune,
                 ..Need::of(role.codec)
             });
             need.sessions += copies;

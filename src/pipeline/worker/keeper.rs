@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     held,
-    process::Process,
+    process::{GRACE, Process, SHORT_GRACE},
     usage::{Usage, usage},
     wire::{Order, Reader, WireError, Word, product, put_head},
 };
@@ -179,7 +179,7 @@ pub(super) async fn keep(mut process: Process, kept: Kept) {
         duty,
     } = kept;
     let watch = Watch { memory, duty };
-    let mut has_ended = false;
+    let (mut has_ended, mut grace) = (false, GRACE);
     let reason = {
         let carry = carry(orders, &mut process.write);
         let hear = hear(&mut process.read, &shared, &emit, &reports, &mut built, &mut has_ended);
@@ -191,11 +191,15 @@ pub(super) async fn keep(mut process: Process, kept: Kept) {
                 Ok(()) => Some(None),
                 Err(reason) => Some(Some(reason)),
             },
-            ailment = ailing(&shared, &watch) => Some(Some(ailment)),
+            ailment = ailing(&shared, &watch) => {
+                // It listens to nothing, and another one waits for its device.
+                grace = SHORT_GRACE;
+                Some(Some(ailment))
+            }
             never = carry => match never {},
         }
     };
-    let how = process.end().await;
+    let how = process.end(grace).await;
     if let Some(reason) = reason
         && !has_ended
     {

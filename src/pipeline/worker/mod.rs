@@ -54,6 +54,8 @@ const MAX_ORDERS: usize = 1024;
 const RESERVE: usize = 32;
 /// How long elements may take to start: drivers are slow at times.
 const START: Duration = Duration::from_secs(30);
+/// How long it may be before something comes out of them.
+const FIRST_OUTPUT: Duration = Duration::from_secs(10);
 /// How long a change to a running pipeline may take.
 const CHANGE: Duration = Duration::from_secs(5);
 
@@ -120,6 +122,7 @@ impl Workers {
             memory: blueprint.limits.memory,
             duty: Duty {
                 patience: blueprint.patience,
+                start: FIRST_OUTPUT,
                 makes: matches!(blueprint.output, Output::Stream | Output::Segments) && !blueprint.outlets.is_empty(),
                 is_source: blueprint.lanes.is_empty(),
             },
@@ -153,7 +156,7 @@ impl Workers {
     pub async fn close(&self) {
         self.closed.cancel();
         if let Some(spare) = self.spare.lock().await.take() {
-            spare.end().await;
+            spare.end(process::GRACE).await;
         }
         self.tasks.close();
         self.tasks.wait().await;

@@ -28,7 +28,9 @@ use super::wire::{Reader, Word};
 /// How long GStreamer may take to start. Without its cache it looks at every plugin there is.
 const START: Duration = Duration::from_secs(30);
 /// How long a process that was told to end may take, and how long after each more urgent word.
-const GRACE: Duration = Duration::from_millis(700);
+pub(super) const GRACE: Duration = Duration::from_millis(700);
+/// The same for one that hangs.
+pub(super) const SHORT_GRACE: Duration = Duration::from_millis(100);
 
 /// A worker's process. Dropping it kills it.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl Process {
         };
         match timeout(START, process.read.next::<Word>()).await {
             Ok(Ok(Some((Word::Ready, _)))) => Ok(process),
-            Ok(Ok(_)) => Err(io::Error::other(process.end().await)),
+            Ok(Ok(_)) => Err(io::Error::other(process.end(GRACE).await)),
             Ok(Err(error)) => Err(io::Error::other(error)),
             Err(_) => Err(io::Error::other(format!("it was not ready within {START:?}"))),
         }
@@ -86,8 +88,8 @@ impl Process {
             .and_then(Pid::from_raw)
     }
 
-    /// Ends it, by ever more urgent words, and answers how it ended.
-    pub(super) async fn end(self) -> String {
+    /// Ends it, by ever more urgent words with so much time between them, and answers how it ended.
+    pub(super) async fn end(self, grace: Duration) -> String {
         let Self {
             read,
             write,
@@ -97,7 +99,7 @@ impl Process {
         // Its socket is closed: that alone tells a sound worker to go.
         drop((read, write));
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        let mut ended = timeout(GRACE, child.wait()).await.ok();
+        let mut ended = timeout(grace, child.wait()).await.ok();
         for signal in [Signal::TERM, Signal::KILL] {
             if ended.is_some() {
                 break;
@@ -106,7 +108,7 @@ impl Process {
                 // It fails if the group has just ended.
                 let _ = kill_process_group(group, signal);
             }
-            ended = timeout(GRACE, child.wait()).await.ok();
+            ended = timeout(grace, child.wait()).await.ok();
         }
         if let Some(group) = group {
             // What it may have started itself.

@@ -36,6 +36,7 @@ fn row(element: &str) -> Encoder {
 
 fn full(tune: Tune, rate_control: RateControl) -> Demand {
     Demand {
+        max_fps: None,
         bitrate: Some(96_000),
         max_bitrate: Some(128_000),
         keyframe_interval: Some(Duration::from_secs(2)),

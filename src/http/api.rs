@@ -210,6 +210,18 @@ fn viewers(site: &Site, stream: &StreamSnapshot) -> ViewersBy {
     }
 }
 
+/// How many watch a stream by each protocol.
+pub(super) fn viewers_by_protocol(site: &Site, stream: &StreamSnapshot) -> [(&'static str, u64); 4] {
+    let ViewersBy {
+        rtmp,
+        http_flv,
+        ws_flv,
+        hls,
+    } = viewers(site, stream);
+    [("rtmp", rtmp), ("http-flv", http_flv), ("ws-flv", ws_flv), ("hls", hls)]
+        .map(|(protocol, viewers)| (protocol, viewers as u64))
+}
+
 impl ViewersBy {
     fn all(&self) -> usize {
         self.rtmp + self.http_flv + self.ws_flv + self.hls

@@ -11,6 +11,7 @@ mod connection;
 mod hls;
 mod live;
 mod meter;
+mod metrics;
 mod page;
 mod pipelines;
 mod reply;
@@ -283,6 +284,10 @@ impl Request {
             Route::Stat => match stat::document(site) {
                 Ok(document) => reply::whole("text/xml", reply::FRESH, document),
                 Err(error) => reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &format!("no XML: {error}")),
+            },
+            Route::Metrics => match metrics::text(site) {
+                Ok(text) => reply::whole(metrics::CONTENT_TYPE, reply::FRESH, text),
+                Err(error) => reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &format!("no metrics: {error}")),
             },
             Route::Health => reply::whole("text/plain", reply::FRESH, "ok\n"),
             Route::Ready if self.stop.accepting.is_cancelled() => {

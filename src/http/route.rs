@@ -33,6 +33,8 @@ pub(super) enum Route {
     Ready,
     /// `/stat`
     Stat,
+    /// `/metrics`
+    Metrics,
 }
 
 /// What of pipelines is asked for.
@@ -97,6 +99,7 @@ impl Route {
             ["healthz"] => Ok(Self::Health),
             ["readyz"] => Ok(Self::Ready),
             ["stat"] => Ok(Self::Stat),
+            ["metrics"] => Ok(Self::Metrics),
             ["assets", rest @ ..] => Ok(Self::Asset(rest.join("/"))),
             ["preview", app, name @ ..] => key(app, name, "").map(|_| Self::Page),
             ["api", "v1", "server"] => Ok(Self::Server),
@@ -260,6 +263,7 @@ mod tests {
             ("/healthz", Route::Health),
             ("/readyz", Route::Ready),
             ("/stat", Route::Stat),
+            ("/metrics", Route::Metrics),
         ] {
             assert_eq!(Route::parse(path), Ok(route), "{path}");
         }

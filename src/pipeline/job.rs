@@ -129,6 +129,17 @@ pub enum State {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Waiting,
+        Self::Idle,
+        Self::Running,
+        Self::Restarting,
+        Self::Quarantined,
+        Self::Finishing,
+        Self::Ended,
+    ];
+
     /// In one word.
     pub fn as_str(self) -> &'static str {
         match self {

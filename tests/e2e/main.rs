@@ -25,6 +25,7 @@ mod http_flv_over_http2_plays;
 mod ipv6_and_ipv4_listen_side_by_side;
 mod late_joiner_starts_at_a_key_frame;
 mod local_socket_belongs_to_one_server;
+mod metrics_tell_how_pipelines_are;
 mod obs_publishes;
 mod pipelines_are_changed_while_they_run;
 mod players_get_what_they_can_read;

@@ -11,6 +11,7 @@
 
 #![deny(missing_docs)]
 
+pub mod callback;
 pub mod config;
 pub mod http;
 pub mod hub;

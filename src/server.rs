@@ -19,6 +19,7 @@ use tokio::{
 use tracing::{debug, info, warn};
 
 use crate::{
+    callback::{CallbackError, Callbacks},
     config::{self, App, Config, ConfigError},
     http,
     hub::{self, Hub},
@@ -174,6 +175,7 @@ impl Server {
         let asked = roster.clone();
         site.pipelines = Box::new(move || asked.list());
         site.roster = roster.clone();
+        let wishes = wishes(hub.clone(), roster.clone());
         let services = Services {
             hub: hub.clone(),
             segments: store,
@@ -216,6 +218,9 @@ impl Server {
                 stages.connections.tasks.clone(),
                 stages.connections.stop.clone(),
             ),
+            callbacks: Callbacks::new(&config.callbacks)?,
+            wishes,
+            connections: Default::default(),
         });
         for listener in rtmp_listeners {
             let (accepting, connections) = (stages.accepting.stop.clone(), stages.connections.stop.clone());
@@ -265,6 +270,22 @@ async fn prepare(config: &Config) -> Result<(Plan, Equipment), ServerError> {
     prepared
         .await
         .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+}
+
+/// Does what a callback's reply wants done with a stream. What cannot be done does not cost the stream.
+fn wishes(hub: Hub, roster: Roster) -> rtmp::Wishes {
+    rtmp::Wishes(Box::new(move |key, reply| {
+        for used in &reply.pipelines {
+            if let Err(error) = roster.order(&hub, key, used) {
+                warn!(template = used.template, %error, "a pipeline of the callback's reply does not run");
+            }
+        }
+        if let Some(on) = reply.record
+            && let Err(error) = roster.record(&hub, key, on)
+        {
+            warn!(%error, "the recording that the callback's reply asks for is not made");
+        }
+    }))
 }
 
 /// Where isolated pipelines run: processes of this same program.
@@ -324,6 +345,9 @@ pub enum ServerError {
     /// Certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] rtmp::CertificateError),
+    /// Callbacks cannot be made.
+    #[error(transparent)]
+    Callbacks(#[from] CallbackError),
     /// An HTTP address cannot be listened on.
     #[error("cannot listen on {address}")]
     Http {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use super::{Encoders, ListenAddress, LocalSocket, Seconds, Size};
+use super::{CallbackUrl, Callbacks, Encoders, ListenAddress, LocalSocket, Seconds, Size};
 use crate::hub::{KeyError, StreamKey};
 
 /// The whole configuration.
@@ -26,6 +26,8 @@ pub struct Config {
     pub hls: Hls,
     /// Processes that pipelines run in.
     pub workers: Workers,
+    /// Services that are asked about clients.
+    pub callbacks: Callbacks,
     /// How the server stops.
     pub shutdown: Shutdown,
     /// Settings of every application, where the application does not set its own.
@@ -240,6 +242,9 @@ pub struct App {
     /// Records every stream of the app.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<Record>,
+    /// A service that is asked whether a client may publish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_publish: Option<CallbackUrl>,
     /// Whether players may wait for a stream that is not live (`true`) or are refused at once (`false`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_streams: Option<bool>,
@@ -296,6 +301,7 @@ impl App {
             pipelines: self.pipelines.clone().or_else(|| defaults.pipelines.clone()),
             templates: overlaid(&self.templates, &defaults.templates),
             record: self.record.clone().or_else(|| defaults.record.clone()),
+            on_publish: self.on_publish.clone().or_else(|| defaults.on_publish.clone()),
             idle_streams: self.idle_streams.or(defaults.idle_streams),
             idle_timeout: self.idle_timeout.or(defaults.idle_timeout),
             gop_cache: self.gop_cache.or(defaults.gop_cache),
@@ -563,6 +569,20 @@ pub struct Record {
     /// Container.
     #[serde(default)]
     pub format: RecordFormat,
+    /// What starts a recording: a publisher, or someone who says so.
+    #[serde(default)]
+    pub when: RecordWhen,
+}
+
+/// What starts a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordWhen {
+    /// A stream begins.
+    #[default]
+    Publish,
+    /// The API or a callback's reply.
+    Manual,
 }
 
 /// Container of a recording.

@@ -54,7 +54,7 @@ impl Running {
             hls,
             base,
             stop,
-            client: Client::new(),
+            client: http_client(),
         }
     }
 
@@ -133,6 +133,12 @@ impl Drop for Running {
 
 fn key(name: &str) -> StreamKey {
     StreamKey::new("live", name).unwrap()
+}
+
+fn http_client() -> Client {
+    // The second one in a process is refused, and the first is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::new()
 }
 
 fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {

@@ -14,12 +14,14 @@ use super::{
     template::{Output, Template},
 };
 use crate::{
-    config::{Config, PipelineUse, Problem, Record, RecordFormat, TargetPattern, TemplateParams, When},
+    config::{Config, PipelineUse, Problem, Record, RecordFormat, RecordWhen, TargetPattern, TemplateParams, When},
     hub::{Origin, PublicationId, StreamKey, StreamSnapshot},
 };
 
 /// The template that `record` stands for, and its parameter for the container.
-const RECORDER: (&str, &str) = ("record", "format");
+const RECORDER: (&str, &str) = (RECORD, "format");
+/// The template alone.
+pub const RECORD: &str = "record";
 
 /// What is asked for, with every template found and every value checked.
 #[derive(Clone, Debug, Default)]
@@ -270,7 +272,10 @@ impl Prepared {
                 dir: record.path.clone(),
                 format: record.format,
             },
-            when: When::Publish,
+            when: match record.when {
+                RecordWhen::Publish => When::Publish,
+                RecordWhen::Manual => When::Manual,
+            },
             names: None,
             keep: Duration::ZERO,
         })

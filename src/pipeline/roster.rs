@@ -18,7 +18,7 @@ use super::{
     control::Answer,
     demand::Demand,
     job::{Command, Destination, Request, State, Status},
-    plan::{Candidate, LiveStream, PipelineId, Plan, Prepared, Start},
+    plan::{Candidate, LiveStream, PipelineId, Plan, Prepared, RECORD, Start},
 };
 use crate::{
     config::PipelineUse,
@@ -143,6 +143,39 @@ impl Roster {
             })?;
         book.stopped.remove(&waiting.id);
         book.started.insert(waiting.id);
+        drop(book);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Records a stream, or does not, whatever its app does with streams.
+    pub fn record(&self, hub: &Hub, key: &StreamKey, on: bool) -> Result<(), OrderError> {
+        let stream = hub.stream(key).as_ref().and_then(LiveStream::of);
+        let stream = stream.ok_or_else(|| OrderError::NotLive(key.clone()))?;
+        let mut book = self.book();
+        let (candidates, _) = book.plan.candidates(&[stream]);
+        let recorders = candidates.into_iter().filter(|one| one.job.template.name == RECORD);
+        let recorders: Vec<_> = recorders.map(|one| one.id).collect();
+        if recorders.is_empty() && on {
+            return Err(OrderError::Refused(format!(
+                "its app says nowhere to record {key} to; it needs record = {{ path = …, when = \"manual\" }}"
+            )));
+        }
+        for id in recorders {
+            match on {
+                true => {
+                    book.stopped.remove(&id);
+                    book.started.insert(id);
+                }
+                false => {
+                    book.started.remove(&id);
+                    if let Some(member) = book.members.get(&id) {
+                        member.stop.cancel();
+                    }
+                    book.stopped.insert(id);
+                }
+            }
+        }
         drop(book);
         self.changed.notify_one();
         Ok(())

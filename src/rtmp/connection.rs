@@ -3,11 +3,18 @@
 //! What a player is sent comes from the [fan-out](super::fan) and past this task, by way of the connection's
 //! [`Line`]; a player that keeps up never wakes it.
 
-use std::{cell::RefCell, future::poll_fn, net::SocketAddr, sync::Arc, task::Poll, time::Duration};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+    task::Poll,
+    time::Duration,
+};
 
 use streammill_rtmp::{
-    Capabilities, ConnectRequest, Limits, MediaType, MessageStreamId, Rejection, ServerConfig, ServerEvent,
-    ServerSession, SessionError, status,
+    Capabilities, ConnectRequest, Limits, MediaType, MessageStreamId, PublishRequest, Rejection, ServerConfig,
+    ServerEvent, ServerSession, SessionError, status,
 };
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +22,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Context,
+    asking::{Answered, Asking},
     limits::Slot,
     line::Line,
     metadata, patience,
@@ -24,7 +32,8 @@ use super::{
     vhost::host_of,
 };
 use crate::{
-    config::App,
+    callback::{Caller, Denied, PublishCall, Reply},
+    config::{App, CallbackUrl},
     hub::{DoorError, Packet},
 };
 
@@ -55,6 +64,7 @@ pub(super) struct Connection {
     context: Arc<Context>,
     session: ServerSession,
     client: Option<Client>,
+    asking: Asking,
     publishes: Vec<Publish>,
     plays: Vec<Play>,
     opened: Instant,
@@ -66,6 +76,7 @@ pub(super) struct Connection {
 struct Client {
     app: String,
     software: String,
+    caller: Caller,
     capabilities: Capabilities,
     _place: Slot<String>,
 }
@@ -97,6 +108,7 @@ impl Connection {
             session: ServerSession::new(config, rand::random()),
             context,
             client: None,
+            asking: Asking::default(),
             publishes: Vec::new(),
             plays: Vec::new(),
             opened: now,
@@ -172,6 +184,7 @@ impl Connection {
                     Ok(())
                 }
                 () = self.line.attention.notified() => self.attend(),
+                answered = self.asking.next() => self.take_answer(answered),
                 Ok(()) = async { match &full { Some(writer) => writer.writable().await, None => std::future::pending().await } } => {
                     PACKETS.with_borrow_mut(|packets| self.line.resume(packets));
                     Ok(())
@@ -259,30 +272,18 @@ impl Connection {
         while let Some(event) = self.session.poll_event() {
             match event {
                 ServerEvent::Connect(request) => self.connect(request)?,
-                ServerEvent::Publish(request) => {
-                    let admitted = self.admit(|connection, client| {
-                        Publish::admit(
-                            &connection.context,
-                            &client.app,
-                            &request,
-                            connection.peer,
-                            &client.software,
-                        )
-                    });
-                    match admitted {
-                        // One that is no longer wanted gives its name back here.
-                        Ok(publish) => {
-                            if self.session.accept_publish(request.id) {
-                                self.publishes.push(publish);
-                            }
-                        }
-                        Err(rejection) => {
-                            info!(reason = %rejection.description, "publisher refused");
-                            self.session.reject_publish(request.id, &rejection);
-                            self.end_if_idle()?;
-                        }
+                ServerEvent::Publish(request) => match self.service() {
+                    None => self.publish(&request, &Reply::default())?,
+                    Some((service, caller)) => {
+                        let call = PublishCall {
+                            caller,
+                            name: request.name.clone(),
+                            args: request.args.clone(),
+                            kind: request.kind.clone(),
+                        };
+                        self.asking.ask(self.context.callbacks.clone(), service, call, request);
                     }
-                }
+                },
                 ServerEvent::Play(request) => {
                     let admitted = self.admit(|connection, client| {
                         Play::admit(
@@ -347,9 +348,58 @@ impl Connection {
         Ok(())
     }
 
+    /// Who has to be asked about this client's publishing, and what is said of it. Not where it is refused anyway.
+    fn service(&self) -> Option<(CallbackUrl, Caller)> {
+        let client = self.client.as_ref().filter(|_| self.has_room())?;
+        let service = self.context.apps.get(&client.app)?.on_publish.clone()?;
+        Some((service, client.caller.clone()))
+    }
+
+    fn take_answer(&mut self, answered: Answered) -> Result<(), End> {
+        let Answered { request, verdict } = answered;
+        match verdict {
+            Ok(reply) => self.publish(&request, &reply)?,
+            Err(Denied(reason)) => {
+                self.refuse_publish(&request, &Rejection::new(status::PUBLISH_BAD_NAME, &reason))?;
+            }
+        }
+        self.take_events()
+    }
+
+    /// Lets a publisher in who was allowed to.
+    fn publish(&mut self, request: &PublishRequest, reply: &Reply) -> Result<(), End> {
+        let admitted = self.admit(|connection, client| {
+            Publish::admit(
+                &connection.context,
+                &client.app,
+                request,
+                reply,
+                connection.peer,
+                &client.software,
+            )
+        });
+        match admitted {
+            Ok(publish) => {
+                // One that is no longer wanted gives its name back here.
+                if self.session.accept_publish(request.id) {
+                    (self.context.wishes.0)(publish.door.publication().key(), reply);
+                    self.publishes.push(publish);
+                }
+                Ok(())
+            }
+            Err(rejection) => self.refuse_publish(request, &rejection),
+        }
+    }
+
+    fn refuse_publish(&mut self, request: &PublishRequest, rejection: &Rejection) -> Result<(), End> {
+        info!(reason = %rejection.description, "publisher refused");
+        self.session.reject_publish(request.id, rejection);
+        self.end_if_idle()
+    }
+
     /// A client that was refused and does nothing else is told why, and let go: many wait forever otherwise.
     fn end_if_idle(&self) -> Result<(), End> {
-        match self.publishes.is_empty() && self.plays.is_empty() {
+        match self.publishes.is_empty() && self.plays.is_empty() && self.asking.len() == 0 {
             true => Err(End::Refused),
             false => Ok(()),
         }
@@ -372,9 +422,20 @@ impl Connection {
             let description = format!("The application '{app}' has no room for another connection.");
             return self.refuse(status::CONNECT_REJECTED, &description);
         };
+        let software = request.flash_ver.unwrap_or_default();
+        let caller = Caller {
+            app: name.clone(),
+            flash_ver: software.clone(),
+            swf_url: request.swf_url.unwrap_or_default(),
+            tc_url: request.tc_url.unwrap_or_default(),
+            page_url: request.page_url.unwrap_or_default(),
+            address: self.peer.map(|peer| peer.ip()),
+            number: self.context.connections.fetch_add(1, Ordering::Relaxed) + 1,
+        };
         self.client = Some(Client {
             app: name,
-            software: request.flash_ver.unwrap_or_default(),
+            software,
+            caller,
             capabilities: request.capabilities,
             _place: place,
         });
@@ -392,10 +453,14 @@ impl Connection {
         let Some(client) = &self.client else {
             return Err(Rejection::new(status::FAILED, "Connect to an application first."));
         };
-        if self.publishes.len() + self.plays.len() >= MAX_ACTIVE_STREAMS {
+        if !self.has_room() {
             return Err(Rejection::new(status::FAILED, "This connection has too many streams."));
         }
         admit(self, client)
+    }
+
+    fn has_room(&self) -> bool {
+        self.publishes.len() + self.plays.len() + self.asking.len() < MAX_ACTIVE_STREAMS
     }
 
     fn end_play(&mut self, stream: MessageStreamId) {

@@ -6,6 +6,7 @@
 //! this layer only carries.
 
 mod arrival;
+mod asking;
 mod bind;
 mod certificates;
 mod connection;
@@ -33,8 +34,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::{
+    callback::{Callbacks, Reply},
     config::{self, App},
-    hub::Hub,
+    hub::{Hub, StreamKey},
 };
 
 pub use bind::BindError;
@@ -62,6 +64,24 @@ pub struct Context {
     pub cores: std::sync::Arc<Cores>,
     /// Who writes to the players.
     pub fan: FanOut,
+    /// Who is asked about publishers.
+    pub callbacks: Callbacks,
+    /// Who does what those who were asked want done.
+    pub wishes: Wishes,
+    /// How many have connected so far.
+    pub connections: std::sync::atomic::AtomicU64,
+}
+
+/// Does what a service wants done with a stream that it lets in.
+pub struct Wishes(pub Box<Grant>);
+
+/// Does what a reply wants done with this stream.
+pub type Grant = dyn Fn(&StreamKey, &Reply) + Send + Sync;
+
+impl std::fmt::Debug for Wishes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wishes")
+    }
 }
 
 /// Limits and times of the front end.

@@ -10,7 +10,8 @@ use tracing::{Span, field::display, info};
 
 use super::Context;
 use crate::{
-    config::{Metadata, PublishPolicy},
+    callback::Reply,
+    config::{Metadata, PublishPolicy, Seconds},
     hub::{Door, Origin, StreamKey, Terms},
 };
 
@@ -25,6 +26,9 @@ pub(super) struct Publish {
     /// How many there were when they were last found to have moved, and when that was.
     moved: (u64, Instant),
     longest_silence: Option<Duration>,
+    begun: Instant,
+    /// How long it may last.
+    longest: Option<Duration>,
 }
 
 impl Publish {
@@ -33,11 +37,12 @@ impl Publish {
         context: &Context,
         app: &str,
         request: &PublishRequest,
+        reply: &Reply,
         peer: Option<SocketAddr>,
         software: &str,
     ) -> Result<Self, Rejection> {
         let refuse = |error: &dyn std::fmt::Display| Rejection::new(status::PUBLISH_BAD_NAME, &error.to_string());
-        let key = StreamKey::new(app, &request.name).map_err(|error| refuse(&error))?;
+        let key = StreamKey::new(app, reply.name.as_ref().unwrap_or(&request.name)).map_err(|error| refuse(&error))?;
         let settings = context.apps.get(app).cloned().unwrap_or_default();
         let terms = Terms {
             takes_over: settings.publish_policy == Some(PublishPolicy::Takeover),
@@ -59,6 +64,8 @@ impl Publish {
             metadata: settings.metadata.unwrap_or_default(),
             messages: 0,
             moved: (0, Instant::now()),
+            longest: reply.max_duration.map(|longest| longest.0),
+            begun: Instant::now(),
             longest_silence: settings.drop_idle_publisher.map(|longest| longest.0),
         })
     }
@@ -71,6 +78,11 @@ impl Publish {
         }
         if self.messages != self.moved.0 {
             self.moved = (self.messages, now);
+        }
+        if let Some(longest) = self.longest
+            && now.saturating_duration_since(self.begun) >= longest
+        {
+            return Some(format!("The time for this stream, {}, is over.", Seconds(longest)));
         }
         let silence = now.saturating_duration_since(self.moved.1);
         let longest = self.longest_silence.filter(|longest| silence >= *longest)?;

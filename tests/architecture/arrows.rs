@@ -10,12 +10,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("hub", &[]),
     ("config", &["hub"]),
     ("output", &["hub"]),
-    ("rtmp", &["hub", "config"]),
+    ("callback", &["config"]),
+    ("rtmp", &["hub", "config", "callback"]),
     ("pipeline", &["hub", "output", "config"]),
     ("http", &["hub", "output", "pipeline", "config"]),
     (
         "server",
-        &["shutdown", "hub", "config", "output", "rtmp", "pipeline", "http"],
+        &[
+            "shutdown", "hub", "config", "callback", "output", "rtmp", "pipeline", "http",
+        ],
     ),
     ("report", &["config", "pipeline", "rtmp"]),
     ("main", &["config", "pipeline", "report", "server", "telemetry"]),

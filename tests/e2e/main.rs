@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod a_callback_decides_about_publishers;
 mod a_ladder_does_with_the_encoders_there_are;
 mod a_worker_that_fails_costs_only_its_pipeline;
 mod an_encoder_that_fails_is_replaced;

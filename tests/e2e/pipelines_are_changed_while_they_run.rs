@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Process, Publish, Server, poll_until, probe, seconds};
+use crate::harness::{Process, Publish, Server, http_client, poll_until, probe, seconds};
 
 const CONFIG: &str = "[apps.live]\npipelines = []\n[apps.small]\n[apps.copy]\n";
 
@@ -19,10 +19,7 @@ fn ask_from(server: &Server, method: Method, path: &str, body: Option<Value>, or
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let client = reqwest::Client::builder()
-            .timeout(seconds(20))
-            .build()
-            .expect("a client");
+        let client = http_client();
         let mut request = client.request(method, server.http(&format!("api/v1/{path}")));
         if let Some(body) = body {
             request = request

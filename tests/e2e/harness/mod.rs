@@ -15,6 +15,7 @@ mod process;
 mod publish;
 mod relay;
 mod server;
+mod service;
 pub(crate) mod wire;
 
 pub(crate) use authority::Certificate;
@@ -25,7 +26,8 @@ pub(crate) use probe::{Packet, Probe, assert_decodes, probe};
 pub(crate) use process::{Process, output_of, program};
 pub(crate) use publish::{Publish, clip};
 pub(crate) use relay::{relay_to, relay_to_file};
-pub(crate) use server::{Server, get, media_playlists, streammill};
+pub(crate) use server::{Server, get, http_client, media_playlists, streammill};
+pub(crate) use service::Service;
 
 use std::{
     thread,

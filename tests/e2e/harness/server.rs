@@ -171,6 +171,14 @@ pub(crate) fn streammill(arguments: &[&str]) -> Command {
     command
 }
 
+/// A client for the server's HTTP side.
+pub(crate) fn http_client() -> reqwest::Client {
+    // The second one in a process is refused, and the first is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().timeout(seconds(10)).build();
+    client.expect("an HTTP client")
+}
+
 /// Status and body of an HTTP resource, `None` where the server does not answer.
 pub(crate) fn get(url: &str) -> Option<(u16, String)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -178,7 +186,7 @@ pub(crate) fn get(url: &str) -> Option<(u16, String)> {
         .build()
         .expect("a runtime");
     runtime.block_on(async {
-        let client = reqwest::Client::builder().timeout(seconds(10)).build().ok()?;
+        let client = http_client();
         let response = client.get(url).send().await.ok()?;
         Some((response.status().as_u16(), response.text().await.ok()?))
     })

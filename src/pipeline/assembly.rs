@@ -43,7 +43,7 @@ pub fn launch_text(
             let Some(text) = launch.track(key.kind) else { continue };
             let coding = Coding::Of {
                 parser: parser(track.codec),
-                decoder: decoder(track.codec, &is_present),
+                decoder: decoder(track, &is_present),
             };
             // Elements first: a copy's name is that of no role.
             parts.push(numbered(&with_elements(text, chosen, &coding), key));

@@ -10,7 +10,7 @@ use streammill_media::{Format, MediaKind, MediaTime, Track, TrackId, TrackKey};
 
 use super::{
     assembly::{launch_text, numbered_name, outgoing, pads, used},
-    encoder::{Chosen, Demand, Encoder, Role, Tune},
+    encoder::{Chosen, Demand, Encoder, Pictures, Role, Tune, workload::needs},
     instance::BuildError,
     params::{Place, Unit, Value},
     template::{Fitted, Output},
@@ -77,8 +77,8 @@ pub struct Coder {
     pub encoder: Encoder,
     /// What is asked of it.
     pub demand: Demand,
-    /// The rate of its pictures, where that is known.
-    pub frame_rate: Option<(u32, u32)>,
+    /// The pictures that it gets.
+    pub pictures: Pictures,
 }
 
 /// What is changed while a pipeline runs.
@@ -139,15 +139,20 @@ impl Blueprint {
         let lanes = used(launch, tracks).cloned().zip(pads(launch, tracks));
         let lanes: Vec<_> = lanes.map(|(track, pad)| Lane { track, pad }).collect();
         let mut settings = Vec::new();
-        let source_rate = frame_rate(tracks);
+        let (source_rate, needs) = (frame_rate(tracks), needs(fitted, tracks));
         let coder = |(name, role): (&String, &Role)| {
             let demand = role.demand(values);
             let rate = template.rates.get(name).map(|rate| rate.into_parts());
+            let encoder = encoders.get(name)?.clone();
+            let pictures = Pictures {
+                rate: demand.slower(rate.or(source_rate)),
+                threads: needs.get(name).map_or(1, |need| need.threads(&encoder)),
+            };
             Some(Coder {
                 role: name.clone(),
                 elements: copies(name, &lanes).collect(),
-                encoder: encoders.get(name)?.clone(),
-                frame_rate: demand.slower(rate.or(source_rate)),
+                encoder,
+                pictures,
                 demand,
             })
         };

@@ -4,10 +4,10 @@
 //! track at hand needs. As with encoders the table is plain data, and whether an element is installed is asked through a
 //! closure.
 
-use streammill_media::Codec;
+use streammill_media::{Codec, Format, Track};
 
-/// An element and the properties it always gets, as launch text.
-type Element = (&'static str, &'static str);
+/// An element, and whether it takes a number of threads.
+type Element = (&'static str, Threads);
 
 /// The elements for one coding.
 struct Entry {
@@ -18,64 +18,79 @@ struct Entry {
     decoders: &'static [Element],
 }
 
-/// More threads would only add latency: libav hands out a frame a thread later.
-const LIBAV_VIDEO: &str = "max-threads=2";
+/// What of the number of threads a decoder is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Threads {
+    /// Nothing.
+    Own,
+    /// libav's `max-threads`. It hands out each picture a thread later, so as few as will do.
+    Libav,
+}
+
+use Threads::{Libav, Own};
+
+/// Pixels a second that one thread decodes in half of its time: 1080p at 60 pictures.
+const ONE_THREAD: f64 = 1920.0 * 1080.0 * 60.0;
+/// More would be of no use.
+const MOST_THREADS: f64 = 4.0;
+/// Pictures a second where the track does not tell.
+const USUAL_RATE: (u32, u32) = (30, 1);
 
 const ENTRIES: &[Entry] = &[
     Entry {
         codec: Codec::H264,
         parser: "h264parse",
-        decoders: &[("avdec_h264", LIBAV_VIDEO), ("openh264dec", "")],
+        decoders: &[("avdec_h264", Libav), ("openh264dec", Own)],
     },
     Entry {
         codec: Codec::Hevc,
         parser: "h265parse",
-        decoders: &[("avdec_h265", LIBAV_VIDEO), ("libde265dec", "")],
+        decoders: &[("avdec_h265", Libav), ("libde265dec", Own)],
     },
     Entry {
         codec: Codec::Av1,
         parser: "av1parse",
-        decoders: &[("dav1ddec", ""), ("av1dec", "")],
+        decoders: &[("dav1ddec", Own), ("av1dec", Own)],
     },
     Entry {
         codec: Codec::Vp8,
         parser: "identity",
-        decoders: &[("vp8dec", "")],
+        decoders: &[("vp8dec", Own)],
     },
     Entry {
         codec: Codec::Vp9,
         parser: "vp9parse",
-        decoders: &[("vp9dec", "")],
+        decoders: &[("vp9dec", Own)],
     },
     Entry {
         codec: Codec::Aac,
         parser: "aacparse",
-        decoders: &[("avdec_aac", ""), ("fdkaacdec", ""), ("faad", "")],
+        decoders: &[("avdec_aac", Own), ("fdkaacdec", Own), ("faad", Own)],
     },
     Entry {
         codec: Codec::Mp3,
         parser: "mpegaudioparse",
-        decoders: &[("mpg123audiodec", ""), ("avdec_mp3", "")],
+        decoders: &[("mpg123audiodec", Own), ("avdec_mp3", Own)],
     },
     Entry {
         codec: Codec::Opus,
         parser: "opusparse",
-        decoders: &[("opusdec", ""), ("avdec_opus", "")],
+        decoders: &[("opusdec", Own), ("avdec_opus", Own)],
     },
     Entry {
         codec: Codec::Flac,
         parser: "flacparse",
-        decoders: &[("flacdec", ""), ("avdec_flac", "")],
+        decoders: &[("flacdec", Own), ("avdec_flac", Own)],
     },
     Entry {
         codec: Codec::Ac3,
         parser: "ac3parse",
-        decoders: &[("avdec_ac3", ""), ("a52dec", "")],
+        decoders: &[("avdec_ac3", Own), ("a52dec", Own)],
     },
     Entry {
         codec: Codec::Eac3,
         parser: "ac3parse",
-        decoders: &[("avdec_eac3", "")],
+        decoders: &[("avdec_eac3", Own)],
     },
 ];
 
@@ -84,19 +99,29 @@ pub fn parser(codec: Codec) -> &'static str {
     entry(codec).map_or("identity", |entry| entry.parser)
 }
 
-/// The element that `decoder` stands for, with its properties: the first one that is there, or else the preferred one, so
-/// that the error says what to install.
-pub fn decoder(codec: Codec, is_present: impl Fn(&str) -> bool) -> String {
-    let decoders = entry(codec).map_or(&[][..], |entry| entry.decoders);
+/// The element that `decoder` stands for in a track's text, with its properties: the first one that is there, or else the
+/// preferred one, so that the error says what to install.
+pub fn decoder(track: &Track, is_present: impl Fn(&str) -> bool) -> String {
+    let decoders = entry(track.codec).map_or(&[][..], |entry| entry.decoders);
     let chosen = decoders
         .iter()
         .find(|(element, _)| is_present(element))
         .or(decoders.first());
     match chosen {
-        Some((element, "")) => (*element).to_owned(),
-        Some((element, properties)) => format!("{element} {properties}"),
+        Some((element, Own)) => (*element).to_owned(),
+        Some((element, Libav)) => format!("{element} max-threads={}", threads(track)),
         None => "decodebin".to_owned(),
     }
+}
+
+/// The threads that decode a track in time.
+fn threads(track: &Track) -> u32 {
+    let Format::Video(video) = track.format else { return 1 };
+    let (numerator, denominator) = video.frame_rate.filter(|(_, d)| *d > 0).unwrap_or(USUAL_RATE);
+    let rate = f64::from(numerator) / f64::from(denominator);
+    let pixels = f64::from(video.width) * f64::from(video.height) * rate;
+    // In bounds before it is converted.
+    (pixels / ONE_THREAD).ceil().clamp(1.0, MOST_THREADS) as u32
 }
 
 fn entry(codec: Codec) -> Option<&'static Entry> {
@@ -105,7 +130,11 @@ fn entry(codec: Codec) -> Option<&'static Entry> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    #![allow(clippy::unwrap_used)]
+
+    use streammill_media::MediaKind;
+
+    use super::{super::clip::Clip, *};
 
     #[test]
     fn every_coding_has_its_elements() {
@@ -115,10 +144,37 @@ mod tests {
         }
     }
 
+    fn track(codec: Codec, height: u32, rate: Option<(u32, u32)>) -> Track {
+        let mut tracks = Clip::canned().unwrap().tracks.into_iter();
+        let mut track = tracks.find(|track| track.kind() == MediaKind::Video).unwrap();
+        track.codec = codec;
+        if let Format::Video(video) = &mut track.format {
+            (video.width, video.height, video.frame_rate) = (height * 16 / 9, height, rate);
+        }
+        track
+    }
+
     #[test]
     fn the_first_decoder_that_is_there_is_taken() {
-        assert_eq!(decoder(Codec::H264, |_| true), "avdec_h264 max-threads=2");
-        assert_eq!(decoder(Codec::H264, |element| element == "openh264dec"), "openh264dec");
-        assert_eq!(decoder(Codec::Av1, |_| false), "dav1ddec", "to be named as missing");
+        let of = |codec| track(codec, 360, None);
+        assert_eq!(decoder(&of(Codec::H264), |_| true), "avdec_h264 max-threads=1");
+        assert_eq!(
+            decoder(&of(Codec::H264), |element| element == "openh264dec"),
+            "openh264dec"
+        );
+        assert_eq!(
+            decoder(&of(Codec::Av1), |_| false),
+            "dav1ddec",
+            "to be named as missing"
+        );
+    }
+
+    #[test]
+    fn large_pictures_have_more_threads_and_small_ones_no_delay() {
+        let of = |height, rate| threads(&track(Codec::H264, height, rate));
+        assert_eq!(of(1080, Some((60, 1))), 1);
+        assert_eq!(of(2160, Some((30, 1))), 2);
+        assert_eq!((of(2160, Some((60, 1))), of(4320, Some((60, 1)))), (4, 4));
+        assert_eq!((of(2160, None), of(2160, Some((1, 0)))), (2, 2));
     }
 }

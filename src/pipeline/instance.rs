@@ -101,7 +101,7 @@ impl Instance {
         let bin = parse(&blueprint.text)?;
         for coder in &blueprint.encoders {
             for element in coder.elements.iter().filter_map(|name| bin.by_name(name)) {
-                apply_encoder(&element, &coder.encoder, &coder.demand, coder.frame_rate)?;
+                apply_encoder(&element, &coder.encoder, &coder.demand, coder.pictures)?;
             }
         }
         for setting in &blueprint.settings {

@@ -8,7 +8,7 @@ use super::{
         set::{self, SetError},
     },
     map::Encoder,
-    role::{Demand, RateControl, Tune, pictures},
+    role::{Demand, Pictures, RateControl, Tune, distance},
     setting::{Count, Place, Places, Rate, Setting},
 };
 
@@ -19,12 +19,7 @@ const QUALITY_B_FRAMES: u32 = 2;
 ///
 /// What an element has no property for it does without: B-frames, a largest rate. A rate or a profile that it cannot make is
 /// an error.
-pub fn apply(
-    element: &gst::Element,
-    encoder: &Encoder,
-    demand: &Demand,
-    frame_rate: Option<(u32, u32)>,
-) -> Result<(), SetError> {
+pub fn apply(element: &gst::Element, encoder: &Encoder, demand: &Demand, pictures: Pictures) -> Result<(), SetError> {
     for setting in encoder.settings(demand.tune, demand.rate_control) {
         set_first(element, setting)?;
     }
@@ -32,13 +27,14 @@ pub fn apply(
         set_bitrate(element, encoder, demand, bitrate)?;
     }
     if let (Some(interval), Some(gop)) = (demand.keyframe_interval, &encoder.gop) {
-        set_count(element, gop, pictures(interval, frame_rate))?;
+        set_count(element, gop, distance(interval, pictures.rate))?;
     }
     let b_frames = demand.b_frames.unwrap_or(match demand.tune {
         Tune::LowLatency => 0,
         Tune::Quality => QUALITY_B_FRAMES,
     });
-    set_b_frames(element, &encoder.b_frames, b_frames)?;
+    set_at_most(element, &encoder.b_frames, b_frames)?;
+    set_at_most(element, &encoder.threads, pictures.threads)?;
     require_profile(element, encoder, &demand.profile)
 }
 
@@ -97,7 +93,8 @@ fn set_count(element: &gst::Element, count: &Count, pictures: u32) -> Result<(),
 }
 
 /// As many as there can be. Where there is no property there are none.
-fn set_b_frames(element: &gst::Element, places: &Places, wanted: u32) -> Result<(), SetError> {
+/// Sets a number, or the largest that the element takes.
+fn set_at_most(element: &gst::Element, places: &Places, wanted: u32) -> Result<(), SetError> {
     match first_there(element, places) {
         None => Ok(()),
         Some(Place::Property(name)) => {

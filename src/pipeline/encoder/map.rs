@@ -49,6 +49,9 @@ pub struct Encoder {
     /// Where the number of B-frames goes.
     #[serde(default)]
     pub b_frames: Places,
+    /// Where the number of threads goes: few for small pictures, because each costs time, and often a picture's delay.
+    #[serde(default)]
+    pub threads: Places,
     /// Where the profile goes. Empty for caps behind the element, which is the usual way.
     #[serde(default)]
     pub profile: Places,

@@ -29,7 +29,7 @@ pub use codec::EncoderCodec;
 pub use map::{Class, Encoder, Map};
 pub use policy::Policy;
 pub use refusal::Refused;
-pub use role::{Asked, Demand, RateControl, Role, Tune};
+pub use role::{Asked, Demand, Pictures, RateControl, Role, Tune};
 
 use super::template::Template;
 use crate::config::{Encoders, Problem};

@@ -102,6 +102,21 @@ pub enum OfRung {
     Bitrate,
 }
 
+/// The pictures that an encoder gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Pictures {
+    /// Pictures a second, where that is known.
+    pub rate: Option<(u32, u32)>,
+    /// Threads that they need of an encoder on the processor.
+    pub threads: u32,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self { rate: None, threads: 1 }
+    }
+}
+
 /// What a role asks for once its parameters have values. It can be handed to another process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Demand {
@@ -275,7 +290,7 @@ impl Role {
 
 /// A key-frame distance in pictures. Where the rate is not known 30 a second are assumed: the distance in seconds is then
 /// wrong, but there is one.
-pub fn pictures(interval: Duration, frame_rate: Option<(u32, u32)>) -> u32 {
+pub fn distance(interval: Duration, frame_rate: Option<(u32, u32)>) -> u32 {
     let (numerator, denominator) = frame_rate.filter(|(n, d)| *n > 0 && *d > 0).unwrap_or((30, 1));
     let pictures = interval.as_secs_f64() * f64::from(numerator) / f64::from(denominator);
     (pictures.round() as u32).clamp(1, 10_000)
@@ -294,12 +309,12 @@ mod tests {
     #[test]
     fn a_key_frame_distance_follows_the_frame_rate() {
         let two = Duration::from_secs(2);
-        assert_eq!(pictures(two, Some((30, 1))), 60);
-        assert_eq!(pictures(two, Some((30_000, 1001))), 60);
-        assert_eq!(pictures(two, Some((25, 1))), 50);
-        assert_eq!(pictures(two, Some((0, 1))), 60);
-        assert_eq!(pictures(two, None), 60);
-        assert_eq!(pictures(Duration::ZERO, Some((30, 1))), 1);
+        assert_eq!(distance(two, Some((30, 1))), 60);
+        assert_eq!(distance(two, Some((30_000, 1001))), 60);
+        assert_eq!(distance(two, Some((25, 1))), 50);
+        assert_eq!(distance(two, Some((0, 1))), 60);
+        assert_eq!(distance(two, None), 60);
+        assert_eq!(distance(Duration::ZERO, Some((30, 1))), 1);
     }
 
     #[test]

@@ -11,7 +11,13 @@ use std::sync::{
 
 use gst::prelude::*;
 
-use super::{apply::apply, codec::EncoderCodec, map::Encoder, role::Demand, survey};
+use super::{
+    apply::apply,
+    codec::EncoderCodec,
+    map::Encoder,
+    role::{Demand, Pictures},
+    survey,
+};
 
 /// Frames that are encoded.
 const FRAMES: usize = 5;
@@ -55,7 +61,11 @@ pub fn encode(encoder: &Encoder) -> Result<Sample, String> {
         gst::Element::link_many([source.upcast_ref(), &element, &sink])
     };
     link().map_err(|_| format!("{name} takes no plain pictures or sound"))?;
-    apply(&element, encoder, &demand(encoder.codec), Some(RATE)).map_err(|error| error.to_string())?;
+    let pictures = Pictures {
+        rate: Some(RATE),
+        ..Pictures::default()
+    };
+    apply(&element, encoder, &demand(encoder.codec), pictures).map_err(|error| error.to_string())?;
     let frames = count_output(&sink);
     let bus = pipeline.bus().ok_or("the pipeline has no bus")?;
     // A start that fails has posted why.

@@ -46,6 +46,9 @@ const USUAL_RATE: f64 = 30.0;
 /// Pixels a second that the map's figures are for.
 const MEASURED: f64 = 1920.0 * 1080.0 * 30.0;
 
+/// More threads than this gain nothing for one picture at a time.
+const MOST_THREADS: f64 = 8.0;
+
 impl Need {
     /// One session of pictures of a usual size.
     pub fn of(codec: EncoderCodec) -> Self {
@@ -57,6 +60,13 @@ impl Need {
             tune: Tune::LowLatency,
             exclude: BTreeSet::new(),
         }
+    }
+
+    /// The threads that one session should have of an encoder on the processor: enough that each is busy about half of the time.
+    pub fn threads(&self, encoder: &Encoder) -> u32 {
+        let cores = self.cores(encoder) / f64::from(self.sessions.max(1));
+        // In bounds before it is converted.
+        (cores * 2.0).ceil().clamp(1.0, MOST_THREADS) as u32
     }
 
     /// The cores that it takes of an encoder, if that runs on the processor. Time goes with the number of pixels, nearly.
@@ -319,6 +329,21 @@ t. ! queue ! encoder name=same ! out.video
         need.tune = Tune::Quality;
         assert!(need.cores(&x264) > whole);
         assert_eq!(need.cores(&map.find("nvh264enc").unwrap()), 0.0);
+        let threads = |size, fps| {
+            Need {
+                size,
+                fps,
+                ..Need::of(EncoderCodec::H264)
+            }
+            .threads(&x264)
+        };
+        let of = [
+            threads((640, 360), 60.0),
+            threads((1920, 1080), 30.0),
+            threads((3840, 2160), 30.0),
+            threads((7680, 4320), 60.0),
+        ];
+        assert_eq!(of, [1, 2, 5, 8]);
         assert_eq!(Need::of(EncoderCodec::Aac).cores(&map.find("avenc_aac").unwrap()), 0.0);
     }
 }

@@ -201,7 +201,7 @@ fn branch(track: &Track) -> Result<gst::Bin, String> {
         MediaKind::Video => "videoconvertscale",
         _ => "audioconvert ! audioresample",
     };
-    let (parser, decoder) = (parser(track.codec), decoder(track.codec, is_present));
+    let (parser, decoder) = (parser(track.codec), decoder(track, is_present));
     let text = format!("queue ! {parser} ! {decoder} ! {convert}");
     let mut context = gst::ParseContext::new();
     let parsed = gst::parse::bin_from_description_full(&text, true, Some(&mut context), gst::ParseFlags::FATAL_ERRORS);

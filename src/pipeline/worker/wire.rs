@@ -178,8 +178,10 @@ const LENGTHS: usize = 8;
 const MAX_HEAD: usize = 4 << 20;
 /// More than any fragment has.
 const MAX_MEDIA: usize = 256 << 20;
-/// Read at a time.
-const CHUNK: usize = 256 << 10;
+/// Allocated at a time. What is read of it is handed on as it is, and held as long as the last piece of it is.
+const CHUNK: usize = 64 << 10;
+/// Room that makes a read worth its while.
+const LEAST_ROOM: usize = 4 << 10;
 
 /// Appends the lengths and the head of a message; its media is to follow.
 pub fn put_head<T: Serialize>(head: &T, media: usize, out: &mut BytesMut) -> Result<(), WireError> {
@@ -215,20 +217,27 @@ impl<R: AsyncRead + Unpin> Reader<R> {
             if let Some(message) = self.take()? {
                 return Ok(Some(message));
             }
-            self.buffer.reserve(CHUNK);
+            let missing = self.missing().max(LEAST_ROOM);
+            if self.buffer.capacity() - self.buffer.len() < missing {
+                self.buffer.reserve(missing.max(CHUNK));
+            }
             if self.from.read_buf(&mut self.buffer).await? == 0 {
                 return Ok(None);
             }
         }
     }
 
+    /// Bytes that the message which has begun lacks, as far as its lengths are known.
+    fn missing(&self) -> usize {
+        let lengths = self.buffer.first_chunk::<LENGTHS>().map(|lengths| lengths_of(*lengths));
+        lengths.map_or(0, |(head, media)| (LENGTHS + head + media).saturating_sub(self.buffer.len()))
+    }
+
     fn take<T: DeserializeOwned>(&mut self) -> Result<Option<(T, Bytes)>, WireError> {
-        let Some((lengths, _)) = self.buffer.split_first_chunk::<LENGTHS>() else {
+        let Some(lengths) = self.buffer.first_chunk::<LENGTHS>() else {
             return Ok(None);
         };
-        let [a, b, c, d, e, f, g, h] = *lengths;
-        let head_len = u32::from_ne_bytes([a, b, c, d]) as usize;
-        let media_len = u32::from_ne_bytes([e, f, g, h]) as usize;
+        let (head_len, media_len) = lengths_of(*lengths);
         if head_len > MAX_HEAD || media_len > MAX_MEDIA {
             return Err(WireError::TooLong);
         }
@@ -241,6 +250,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         let head = postcard::from_bytes(&rest).map_err(WireError::Head)?;
         Ok(Some((head, media)))
     }
+}
+
+/// Lengths of a message's head and of its media.
+fn lengths_of([a, b, c, d, e, f, g, h]: [u8; LENGTHS]) -> (usize, usize) {
+    let length = |bytes| u32::from_ne_bytes(bytes) as usize;
+    (length([a, b, c, d]), length([e, f, g, h]))
 }
 
 /// Messages that cannot be written or read.

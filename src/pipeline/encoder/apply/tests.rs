@@ -60,7 +60,7 @@ fn every_installed_encoder_takes_what_the_map_says() {
             .flat_map(|tune| RATE_CONTROLS.map(|control| (tune, control)))
         {
             let element = made(&encoder.element);
-            let applied = apply(&element, encoder, &full(tune, rate_control), Some((25, 1)));
+            let applied = apply(&element, encoder, &full(tune, rate_control), at(25));
             assert!(
                 applied.is_ok(),
                 "{}: {tune:?}, {rate_control:?}: {applied:?}",
@@ -105,7 +105,7 @@ fn rates_and_distances_arrive_in_the_units_of_the_element() {
         ..Demand::default()
     };
     let x264 = made("x264enc");
-    apply(&x264, &row("x264enc"), &demand, Some((25, 1))).unwrap();
+    apply(&x264, &row("x264enc"), &demand, at(25)).unwrap();
     assert_eq!(
         (x264.property::<u32>("bitrate"), x264.property::<u32>("key-int-max")),
         (2500, 50)
@@ -114,7 +114,7 @@ fn rates_and_distances_arrive_in_the_units_of_the_element() {
     assert_eq!(x264.property::<String>("option-string"), "scenecut=0");
     assert!(!x264.property::<bool>("sliced-threads"));
     let openh264 = made("openh264enc");
-    apply(&openh264, &row("openh264enc"), &demand, Some((50, 1))).unwrap();
+    apply(&openh264, &row("openh264enc"), &demand, at(50)).unwrap();
     assert_eq!(openh264.property::<u32>("bitrate"), 2_500_000);
     assert_eq!(
         (
@@ -144,7 +144,7 @@ fn options_in_a_string_are_put_in_and_replaced() {
         ..Demand::default()
     };
     let element = made("x264enc");
-    apply(&element, &x264, &demand, None).unwrap();
+    apply(&element, &x264, &demand, Pictures::default()).unwrap();
     assert_eq!(
         element.property::<String>("option-string"),
         "scenecut=0:vbv-maxrate=1500"
@@ -188,16 +188,16 @@ fn the_first_alternative_that_is_taken_counts() {
 #[test]
 fn more_b_frames_than_an_element_can_make_are_as_many_as_it_can() {
     let element = made("x264enc");
-    set_b_frames(&element, &row("x264enc").b_frames, 99).unwrap();
+    set_at_most(&element, &row("x264enc").b_frames, 99).unwrap();
     assert_eq!(element.property::<u32>("bframes"), 16);
     let quality = Demand {
         tune: Tune::Quality,
         ..Demand::default()
     };
-    apply(&element, &row("x264enc"), &quality, None).unwrap();
+    apply(&element, &row("x264enc"), &quality, Pictures::default()).unwrap();
     assert_eq!(element.property::<u32>("bframes"), QUALITY_B_FRAMES);
     // One without the property is none the worse.
-    apply(&made("openh264enc"), &row("openh264enc"), &quality, None).unwrap();
+    apply(&made("openh264enc"), &row("openh264enc"), &quality, Pictures::default()).unwrap();
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_profile_is_asked_for_by_caps_behind_the_element() {
         &element,
         &row("x264enc"),
         &profile(&["constrained-baseline", "baseline"]),
-        None,
+        Pictures::default(),
     )
     .unwrap();
     let behind = element
@@ -234,7 +234,13 @@ fn a_profile_is_asked_for_by_caps_behind_the_element() {
         .parent_element()
         .unwrap();
     assert_eq!(further.factory().unwrap().name(), "fakesink");
-    let error = apply(&made("openh264enc"), &row("openh264enc"), &profile(&["high-10"]), None).unwrap_err();
+    let error = apply(
+        &made("openh264enc"),
+        &row("openh264enc"),
+        &profile(&["high-10"]),
+        Pictures::default(),
+    )
+    .unwrap_err();
     assert_eq!(error.to_string(), "v:profile: openh264enc makes no high-10");
 }
 
@@ -252,7 +258,13 @@ fn an_encoder_makes_the_profile_that_is_asked_for() {
             profile: vec![asked.to_owned()],
             ..Demand::default()
         };
-        apply(&pipeline.by_name("v").unwrap(), &row("x264enc"), &demand, None).unwrap();
+        apply(
+            &pipeline.by_name("v").unwrap(),
+            &row("x264enc"),
+            &demand,
+            Pictures::default(),
+        )
+        .unwrap();
         pipeline.set_state(gst::State::Playing).unwrap();
         let ends = [gst::MessageType::Eos, gst::MessageType::Error];
         let message = pipeline
@@ -319,7 +331,7 @@ fn encoded_bits(encoder: &Encoder, bitrate: u64) -> u64 {
         keyframe_interval: Some(Duration::from_secs(1)),
         ..Demand::default()
     };
-    apply(&pipeline.by_name("v").unwrap(), encoder, &demand, Some((15, 1))).unwrap();
+    apply(&pipeline.by_name("v").unwrap(), encoder, &demand, at(15)).unwrap();
     let bytes = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
     let counter = bytes.clone();
     let pad = pipeline.by_name("sink").unwrap().static_pad("sink").unwrap();
@@ -341,4 +353,11 @@ fn encoded_bits(encoder: &Encoder, bitrate: u64) -> u64 {
     );
     pipeline.set_state(gst::State::Null).unwrap();
     bytes.load(std::sync::atomic::Ordering::Relaxed) * 8
+}
+
+fn at(rate: u32) -> Pictures {
+    Pictures {
+        rate: Some((rate, 1)),
+        ..Pictures::default()
+    }
 }

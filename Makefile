@@ -1,7 +1,7 @@
 # The recipes developers and CI share. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run check test fuzz fuzz-smoke bench load soak tools
+.PHONY: help run check test fuzz fuzz-smoke bench load soak soak-pipelines tools
 
 PROFILE ?= dev
 CONFIG ?= config/demo.toml
@@ -33,6 +33,9 @@ load: ## publishers and players over loopback (ARGS="--help" lists the figures o
 
 soak: ## memory under load that comes and goes, for SECONDS=3600
 	@scripts/soak "$(or $(SECONDS),3600)"
+
+soak-pipelines: ## ladders over ten minutes of media, 100 publishers with a transcode that come and go
+	@STREAMMILL_LADDER_SECONDS=600 STREAMMILL_LEAK_ROUNDS=100 scripts/test -E 'test(for_as_long_as_the_stream_lasts) + test(leak_nothing)' --no-capture
 
 tools: ## install the cargo tools that check and test use
 	@scripts/install-tool cargo-nextest

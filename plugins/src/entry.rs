@@ -3,11 +3,12 @@
 // The macro makes public items that it does not document.
 #![allow(missing_docs)]
 
-use crate::{millscale, millsink, millsrc};
+use crate::{milldrop, millscale, millsink, millsrc};
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     millsrc::register(plugin)?;
     millsink::register(plugin)?;
+    milldrop::register(plugin)?;
     millscale::register(plugin)
 }
 

@@ -12,6 +12,7 @@ use super::{
     assembly::{launch_text, numbered_name, outgoing, pads, used},
     encoder::{Chosen, Demand, Encoder, Pictures, Role, Tune, workload::needs},
     instance::BuildError,
+    ladder::common_multiple,
     params::{Place, Unit, Value},
     template::{Fitted, Output},
     worker::Limits,
@@ -140,12 +141,15 @@ impl Blueprint {
         let lanes: Vec<_> = lanes.map(|(track, pad)| Lane { track, pad }).collect();
         let mut settings = Vec::new();
         let (source_rate, needs) = (frame_rate(tracks), needs(fitted, tracks));
+        let group = common_multiple(template.keep_every.values().copied());
         let coder = |(name, role): (&String, &Role)| {
             let demand = role.demand(values);
-            let rate = template.rates.get(name).map(|rate| rate.into_parts());
+            let keep_every = template.keep_every.get(name).copied().unwrap_or(1);
+            let rate = source_rate.map(|(numerator, denominator)| (numerator, denominator.saturating_mul(keep_every)));
             let encoder = encoders.get(name)?.clone();
             let pictures = Pictures {
-                rate: demand.slower(rate.or(source_rate)),
+                rate: demand.slower(rate),
+                group: group / keep_every,
                 threads: needs.get(name).map_or(1, |need| need.threads(&encoder)),
             };
             Some(Coder {

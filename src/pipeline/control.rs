@@ -1,10 +1,10 @@
 //! Controls: what can be done to a pipeline while it runs.
 
 use gst::prelude::*;
-use gst_video::UpstreamForceKeyUnitEvent;
+use gst_video::{DownstreamForceKeyUnitEvent, UpstreamForceKeyUnitEvent};
 use serde::{Deserialize, Serialize};
 
-use super::{blueprint::Changes, instance::apply_live, stages::of_class};
+use super::{blueprint::Changes, instance::apply_live, ladder::TOP, stages::of_class};
 
 /// A change, or a question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +39,14 @@ pub fn apply(pipeline: &gst::Pipeline, control: &Control) -> Result<Answer, Stri
 }
 
 fn ask_for_key_frames(pipeline: &gst::Pipeline) -> Result<(), String> {
+    // Before the way parts, so that all rungs of a ladder make a key frame of the same picture.
+    if let Some(top) = pipeline.by_name(TOP).and_then(|top| top.static_pad("sink")) {
+        let event = DownstreamForceKeyUnitEvent::builder().all_headers(true).build();
+        return match top.send_event(event) {
+            true => Ok(()),
+            false => Err("its pictures have not begun".to_owned()),
+        };
+    }
     let mut asked = false;
     for encoder in of_class(pipeline.upcast_ref(), "Encoder", "Video") {
         let event = UpstreamForceKeyUnitEvent::builder().all_headers(true).build();

@@ -5,7 +5,10 @@
 
 use std::{cmp::Reverse, collections::BTreeSet};
 
-use super::{params::Rung, syntax};
+use super::{
+    params::{Fraction, Rung},
+    syntax,
+};
 
 /// The element in the `video` text that the highest rung begins at.
 pub const TOP: &str = "top";
@@ -23,16 +26,25 @@ pub struct Step {
     pub rung: Rung,
     /// Lines it really has.
     pub height: u32,
+    /// Of so many of the source's pictures it has one. Counted and not timed, so that all rungs have key frames at the same
+    /// pictures however unevenly those come.
+    pub keep_every: u32,
 }
 
-/// The rungs that a picture of this height allows, the highest first: those that need no enlarging, or else the lowest at
-/// the picture's own height. Where that is not known, all of them.
-pub fn steps(rungs: &[Rung], height: Option<u32>) -> Vec<Step> {
+/// Pictures a second of a source that does not tell.
+const USUAL_RATE: f64 = 30.0;
+/// More would not be moving pictures.
+const MOST_DROPPED: f64 = 240.0;
+
+/// The rungs that a picture of this height and rate allows, the highest first: those that need no enlarging, or else the
+/// lowest at the picture's own height. Where that is not known, all of them.
+pub fn steps(rungs: &[Rung], height: Option<u32>, rate: Option<Fraction>) -> Vec<Step> {
     let mut sorted = rungs.to_vec();
     sorted.sort_by_key(|rung| Reverse(rung.height));
     let step = |rung: &Rung| Step {
         rung: *rung,
         height: rung.height,
+        keep_every: keep_every(rung.fps, rate),
     };
     let Some(height) = height.filter(|height| *height > 0) else {
         return sorted.iter().map(step).collect();
@@ -43,15 +55,47 @@ pub fn steps(rungs: &[Rung], height: Option<u32>) -> Vec<Step> {
             rung: *lowest,
             // Chroma has half as many lines.
             height: (height - height % 2).max(2),
+            ..step(lowest)
         }],
         _ => fitting,
     }
 }
 
+/// How many pictures of a source there may be for one, so that no more than `most` come a second.
+fn keep_every(most: Option<Fraction>, rate: Option<Fraction>) -> u32 {
+    let Some(most) = most else { return 1 };
+    let rate = rate.map_or(USUAL_RATE, Fraction::as_f64);
+    // 30000/1001 is not twice as many as 15, and nobody means it to be three times as many as 14.98.
+    let times = (rate / most.as_f64() - 0.01).ceil();
+    // In bounds before it is converted.
+    times.clamp(1.0, MOST_DROPPED) as u32
+}
+
+/// A number that all of these divide, if there is a small one.
+pub fn common_multiple(numbers: impl Iterator<Item = u32>) -> u32 {
+    let divisor = |mut a: u32, mut b: u32| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a.max(1)
+    };
+    let common = numbers.fold(1u32, |common, number| {
+        let multiple = common / divisor(common, number) * number.max(1);
+        multiple.min(LARGEST_MULTIPLE)
+    });
+    match common < LARGEST_MULTIPLE {
+        true => common,
+        false => 1,
+    }
+}
+
+/// Beyond it groups of pictures would be longer than anyone wants.
+const LARGEST_MULTIPLE: u32 = 120;
+
 /// The ladder without the highest rung that a picture of this height has use for: what is left when there is not enough to
 /// encode it with. `None` if nothing would be left.
 pub fn without_top(rungs: &[Rung], height: Option<u32>) -> Option<Vec<Rung>> {
-    let steps = steps(rungs, height);
+    let steps = steps(rungs, height, None);
     let (top, rest) = steps.split_first()?;
     let lower = rungs.iter().filter(|rung| rung.height < top.rung.height).copied();
     (!rest.is_empty()).then(|| lower.collect())
@@ -109,7 +153,7 @@ mod tests {
     #[test]
     fn nothing_is_enlarged() {
         let ladder = rungs(&[1080, 720, 480, 240]);
-        let of = |height| heights(&steps(&ladder, height));
+        let of = |height| heights(&steps(&ladder, height, None));
         assert_eq!(of(Some(2160)), [(1080, 1080), (720, 720), (480, 480), (240, 240)]);
         assert_eq!(of(Some(720)), [(720, 720), (480, 480), (240, 240)]);
         assert_eq!(of(Some(719)), [(480, 480), (240, 240)]);
@@ -120,13 +164,16 @@ mod tests {
     #[test]
     fn a_picture_below_every_rung_keeps_its_height() {
         let ladder = rungs(&[720, 480]);
-        assert_eq!(heights(&steps(&ladder, Some(361))), [(480, 360)]);
-        assert_eq!(heights(&steps(&ladder, Some(1))), [(480, 2)]);
+        assert_eq!(heights(&steps(&ladder, Some(361), None)), [(480, 360)]);
+        assert_eq!(heights(&steps(&ladder, Some(1), None)), [(480, 2)]);
     }
 
     #[test]
     fn the_order_in_which_rungs_are_given_does_not_matter() {
-        assert_eq!(heights(&steps(&rungs(&[240, 720]), None)), [(720, 720), (240, 240)]);
+        assert_eq!(
+            heights(&steps(&rungs(&[240, 720]), None, None)),
+            [(720, 720), (240, 240)]
+        );
     }
 
     #[test]
@@ -147,10 +194,25 @@ mod tests {
         let text =
             "above. ! queue name=q ! size ! tee name=this  this. ! encoder name=v ! q.x ! t=\"above.\" ! out.video";
         assert_eq!(
-            unroll(text, &steps(&rungs(&[720, 480]), Some(720))),
+            unroll(text, &steps(&rungs(&[720, 480]), Some(720), None)),
             "top. ! queue name=q_720 ! size ! tee name=this_720  this_720. ! encoder name=v_720 ! q_720.x ! t=\"above.\" ! out_720.video  \
              this_720. ! queue name=q_480 ! size ! tee name=this_480  this_480. ! encoder name=v_480 ! q_480.x ! t=\"above.\" ! out_480.video"
         );
         assert_eq!(unroll(text, &[]), "");
+    }
+
+    #[test]
+    fn fewer_pictures_are_a_whole_part_of_the_sources() {
+        let rate = |text: &str| Fraction::parse(text);
+        let of = |most: &str, source: &str| keep_every(rate(most), rate(source));
+        assert_eq!((of("15", "30"), of("15", "30000/1001"), of("15", "60")), (2, 2, 4));
+        assert_eq!(
+            (of("14.9", "30"), of("25", "30"), of("25", "25"), of("60", "25")),
+            (1, 2, 1, 1)
+        );
+        assert_eq!((keep_every(None, rate("60")), keep_every(rate("15"), None)), (1, 2));
+        let multiple = |numbers: &[u32]| common_multiple(numbers.iter().copied());
+        assert_eq!((multiple(&[1, 2, 2]), multiple(&[2, 3]), multiple(&[])), (2, 6, 1));
+        assert_eq!(multiple(&[7, 11, 13, 17]), 1, "too long a group helps nobody");
     }
 }

@@ -52,7 +52,7 @@ pub struct Param {
     pub height_sets: Targets,
     /// The properties that take the frame rate of a rung, where it has one.
     #[serde(default)]
-    pub fps_sets: Targets,
+    pub keep_every_sets: Targets,
     /// What it is for.
     #[serde(default)]
     pub summary: String,
@@ -207,7 +207,7 @@ impl Param {
             Some(Unit::Nanoseconds | Unit::Milliseconds | Unit::Seconds) => self.kind == Kind::Duration,
         };
         let is_ladder = self.kind == Kind::Ladder;
-        let sets_rungs = !self.height_sets.0.is_empty() || !self.fps_sets.0.is_empty();
+        let sets_rungs = !self.height_sets.0.is_empty() || !self.keep_every_sets.0.is_empty();
         let wrong = [
             (
                 self.kind == Kind::Enum && self.values.is_empty(),
@@ -225,11 +225,11 @@ impl Param {
             (!unit_fits, "the `unit` does not belong to the type"),
             (
                 is_ladder && !self.sets.0.is_empty(),
-                "a ladder sets nothing by itself; its rungs do, by `height_sets` and `fps_sets`",
+                "a ladder sets nothing by itself; its rungs do, by `height_sets` and `keep_every_sets`",
             ),
             (
                 !is_ladder && sets_rungs,
-                "only a ladder has `height_sets` and `fps_sets`",
+                "only a ladder has `height_sets` and `keep_every_sets`",
             ),
         ];
         if let Some((_, reason)) = wrong.iter().find(|(is_wrong, _)| *is_wrong) {
@@ -247,7 +247,7 @@ impl Param {
 
     /// Every place it goes to.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
-        let rungs = self.height_sets.0.iter().chain(&self.fps_sets.0);
+        let rungs = self.height_sets.0.iter().chain(&self.keep_every_sets.0);
         self.sets.0.iter().chain(rungs)
     }
 }

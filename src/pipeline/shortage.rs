@@ -105,7 +105,7 @@ impl Template {
     fn lower(&self, values: &Values, tracks: &[Track]) -> Option<Reduced> {
         let (name, rungs) = self.rungs(values)?;
         let height = picture(tracks).0;
-        let top = ladder::steps(rungs, height).first()?.rung.height;
+        let top = ladder::steps(rungs, height, None).first()?.rung.height;
         let left = ladder::without_top(rungs, height)?;
         let mut values = values.clone();
         values.insert(name.clone(), Value::Ladder(left));
@@ -162,10 +162,10 @@ mod tests {
         let text = format!(
             "summary = 's'\noutput = 'stream'\n{shortage}\n\
              [params.ladder]\ntype = 'ladder'\ndefault = [{{ height = 90, bitrate = '1M' }}, {{ height = 44, bitrate = '100k' }}]\n\
-             height_sets = 'size.caps:height'\nfps_sets = 'rate.caps:framerate'\n\
+             height_sets = 'size.caps:height'\nkeep_every_sets = 'rate:keep-every'\n\
              [encoders.v]\ncodec = 'h264'\n\
              [launch]\nvideo = 'in.video ! decoder ! tee name=top'\n\
-             rung = 'above. ! queue ! capsfilter name=size caps=video/x-raw ! tee name=this  this. ! videorate ! capsfilter name=rate caps=video/x-raw ! encoder name=v ! out.video'"
+             rung = 'above. ! queue ! capsfilter name=size caps=video/x-raw ! tee name=this  this. ! milldrop name=rate ! encoder name=v ! out.video'"
         );
         Template::parse(Path::new("t.toml"), &text).unwrap()
     }

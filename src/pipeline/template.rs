@@ -22,7 +22,7 @@ pub(super) use place::{line_in_fragments, line_of_word, line_of_word_in};
 
 use super::{
     encoder::Role,
-    params::{Fraction, Kind, Param, Value, Values},
+    params::{Kind, Param, Value, Values},
     shortage::Saving,
     syntax,
 };
@@ -78,9 +78,9 @@ pub struct Template {
     /// Its elements, by the value of that parameter.
     #[serde(default)]
     pub variants: BTreeMap<String, Launch>,
-    /// The rate of the pictures that roles encode, where that is not their source's.
+    /// Of how many of the source's pictures a role encodes one, where it is part of a ladder.
     #[serde(skip)]
-    pub rates: BTreeMap<String, Fraction>,
+    pub keep_every: BTreeMap<String, u32>,
     /// It is what is left of another one for a stream, and may lack elements that its parameters name.
     #[serde(skip)]
     pub is_part: bool,

@@ -35,6 +35,7 @@ mod preview_shows_a_stream;
 mod proxy_header_gives_the_real_address;
 mod publisher_is_followed_and_players_stay;
 mod publisher_leaves_players_are_told;
+mod publishers_come_and_go_and_leak_nothing;
 mod recording_is_finished_and_seekable;
 mod rtmpdump_plays;
 mod rtmps_by_sni_publishes_and_plays;

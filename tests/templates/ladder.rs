@@ -115,3 +115,51 @@ async fn sound_can_be_passed_as_it_is() {
     assert_eq!(rate, Some(44_100), "coded anew it has 48000");
     mill.stop().await;
 }
+
+/// How much media the long test takes: a short while, or what the environment says.
+fn seconds_of_media() -> u32 {
+    let asked = std::env::var("STREAMMILL_LADDER_SECONDS").ok();
+    asked.map_or(40, |asked| asked.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_frames_stay_together_for_as_long_as_the_stream_lasts() {
+    let mill = Mill::start(CONFIG);
+    let players = [240, 120, 90].map(|height| mill.play(&format!("abr/a_{height}")));
+    let mut door = mill.publish("live/a");
+    // Groups of another length than the ladder's, at a rate that no timestamp in milliseconds hits.
+    let clip = Clip::made(
+        "-f lavfi -i testsrc2=size=426x240:rate=30000/1001 -f lavfi -i sine=sample_rate=44100 -t 8.008 \
+         -c:v libx264 -preset ultrafast -bf 2 -g 77 -pix_fmt yuv420p -c:a aac -b:a 64k",
+    );
+    let newest = |height: u32| {
+        let key = StreamKey::parse(&format!("abr/a_{height}")).unwrap();
+        Some(mill.services.hub.stream(&key)?.live?.last_dts_millis)
+    };
+    for round in 0..seconds_of_media().div_ceil(8) {
+        clip.send(&mut door, round * 8_008);
+        // As fast as it is encoded, and no faster.
+        let reached = u64::from(round * 8_008 + 5_000);
+        for height in [240, 120, 90] {
+            until("the rendition to come along", || {
+                newest(height).filter(|newest| *newest > reached)
+            })
+            .await;
+        }
+    }
+    drop(door);
+    let mut keys = Vec::new();
+    for player in players {
+        keys.push(times(&ended(player).await, MediaKind::Video, true));
+    }
+    let last = i64::from(seconds_of_media() - 4) * 1000;
+    assert!(
+        keys[0].last().is_some_and(|newest| *newest > last),
+        "{:?}",
+        keys[0].last()
+    );
+    assert_eq!(keys[2], keys[0]);
+    // Half of the pictures: those that are left have the times they had.
+    assert_eq!(keys[1], keys[0], "the rung with half of the pictures");
+    mill.stop().await;
+}

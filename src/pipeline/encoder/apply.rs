@@ -27,7 +27,7 @@ pub fn apply(element: &gst::Element, encoder: &Encoder, demand: &Demand, picture
         set_bitrate(element, encoder, demand, bitrate)?;
     }
     if let (Some(interval), Some(gop)) = (demand.keyframe_interval, &encoder.gop) {
-        set_count(element, gop, distance(interval, pictures.rate))?;
+        set_count(element, gop, distance(interval, pictures))?;
     }
     let b_frames = demand.b_frames.unwrap_or(match demand.tune {
         Tune::LowLatency => 0,

@@ -107,13 +107,19 @@ pub enum OfRung {
 pub struct Pictures {
     /// Pictures a second, where that is known.
     pub rate: Option<(u32, u32)>,
+    /// Key frames are so many pictures apart, or a multiple of it: those of a ladder's rungs are at the same times.
+    pub group: u32,
     /// Threads that they need of an encoder on the processor.
     pub threads: u32,
 }
 
 impl Default for Pictures {
     fn default() -> Self {
-        Self { rate: None, threads: 1 }
+        Self {
+            rate: None,
+            group: 1,
+            threads: 1,
+        }
     }
 }
 
@@ -290,10 +296,12 @@ impl Role {
 
 /// A key-frame distance in pictures. Where the rate is not known 30 a second are assumed: the distance in seconds is then
 /// wrong, but there is one.
-pub fn distance(interval: Duration, frame_rate: Option<(u32, u32)>) -> u32 {
-    let (numerator, denominator) = frame_rate.filter(|(n, d)| *n > 0 && *d > 0).unwrap_or((30, 1));
-    let pictures = interval.as_secs_f64() * f64::from(numerator) / f64::from(denominator);
-    (pictures.round() as u32).clamp(1, 10_000)
+pub fn distance(interval: Duration, pictures: Pictures) -> u32 {
+    let (numerator, denominator) = pictures.rate.filter(|(n, d)| *n > 0 && *d > 0).unwrap_or((30, 1));
+    let group = pictures.group.max(1);
+    let count = interval.as_secs_f64() * f64::from(numerator) / f64::from(denominator);
+    let groups = (count / f64::from(group)).round();
+    (groups as u32).clamp(1, 10_000).saturating_mul(group)
 }
 
 #[cfg(test)]
@@ -309,12 +317,28 @@ mod tests {
     #[test]
     fn a_key_frame_distance_follows_the_frame_rate() {
         let two = Duration::from_secs(2);
-        assert_eq!(distance(two, Some((30, 1))), 60);
-        assert_eq!(distance(two, Some((30_000, 1001))), 60);
-        assert_eq!(distance(two, Some((25, 1))), 50);
-        assert_eq!(distance(two, Some((0, 1))), 60);
-        assert_eq!(distance(two, None), 60);
-        assert_eq!(distance(Duration::ZERO, Some((30, 1))), 1);
+        let of = |interval, rate, group| {
+            distance(
+                interval,
+                Pictures {
+                    rate,
+                    group,
+                    threads: 1,
+                },
+            )
+        };
+        assert_eq!(of(two, Some((30, 1)), 1), 60);
+        assert_eq!(of(two, Some((30_000, 1001)), 1), 60);
+        assert_eq!(of(two, Some((25, 1)), 1), 50);
+        assert_eq!(of(two, Some((0, 1)), 1), 60);
+        assert_eq!(of(two, None, 1), 60);
+        assert_eq!(of(Duration::ZERO, Some((30, 1)), 1), 1);
+        let second = Duration::from_secs(1);
+        assert_eq!(
+            (of(second, Some((25, 1)), 2), of(second, Some((25, 2)), 1)),
+            (26, 13),
+            "halves of one ladder"
+        );
     }
 
     #[test]

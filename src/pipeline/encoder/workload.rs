@@ -97,11 +97,12 @@ pub fn needs(fitted: &Fitted, tracks: &[Track]) -> BTreeMap<String, Need> {
                 continue;
             };
             let demand = role.demand(values);
+            let keep_every = template.keep_every.get(name).map_or(1.0, |number| f64::from(*number));
             let most = demand.max_fps.map_or(f64::MAX, Fraction::as_f64);
             let need = needs.entry(name.to_owned()).or_insert_with(|| Need {
                 sessions: 0,
                 size: picture.size(source),
-                fps: picture.fps.or(source.fps).unwrap_or(USUAL_RATE).min(most),
+                fps: (picture.fps.or(source.fps).unwrap_or(USUAL_RATE) / keep_every).min(most),
                 tune: demand.tune,
                 ..Need::of(role.codec)
             });

@@ -11,7 +11,7 @@ use super::{Launch, Template, TrackChoice};
 use crate::pipeline::{
     encoder::Role,
     ladder::{self, AUDIO_OUTPUT, Step, name_at, steps},
-    params::{Kind, Param, Rung, Target, Targets, Value, Values},
+    params::{Fraction, Kind, Param, Target, Targets, Value, Values},
     syntax,
 };
 
@@ -59,7 +59,7 @@ impl Template {
         let video = tracks.iter().find(|track| track.kind() == MediaKind::Video);
         if let (Some(rung), Some((name, _))) = (launch.rung.take(), self.ladder()) {
             let steps = match (video, values.get(name)) {
-                (Some(track), Some(Value::Ladder(rungs))) => steps(rungs, height(track)),
+                (Some(track), Some(Value::Ladder(rungs))) => steps(rungs, height(track), rate(track)),
                 _ => Vec::new(),
             };
             fitted.write_out(&mut launch, &rung, name, &steps);
@@ -107,9 +107,7 @@ impl Fitted {
             };
             for step in steps {
                 let copy = name_at(name, step.rung.height);
-                if let Some(fps) = step.rung.fps {
-                    self.template.rates.insert(copy.clone(), fps);
-                }
+                self.template.keep_every.insert(copy.clone(), step.keep_every);
                 self.template.encoders.insert(copy, Role::at_rung(&role, &step.rung));
             }
         }
@@ -133,25 +131,23 @@ impl Fitted {
 
     /// Makes parameters of what a rung sets.
     fn add_rung(&mut self, ladder: &str, declared: &Param, step: &Step) {
-        let Rung { height, fps, .. } = step.rung;
-        let lines = Some(Value::Int(step.height.into()));
-        for (what, kind, targets, value) in [
-            ("height", Kind::Int, &declared.height_sets, lines),
-            ("fps", Kind::Fraction, &declared.fps_sets, fps.map(Value::Fraction)),
+        let height = step.rung.height;
+        for (what, targets, value) in [
+            ("height", &declared.height_sets, step.height),
+            ("keep_every", &declared.keep_every_sets, step.keep_every),
         ] {
-            let Some(value) = value else { continue };
             let param = Param {
-                kind,
+                kind: Kind::Int,
                 sets: Targets(targets.0.iter().map(|target| at_rung(target, step)).collect()),
                 height_sets: Targets::default(),
-                fps_sets: Targets::default(),
+                keep_every_sets: Targets::default(),
                 // It is never read: the value is there.
                 default: toml::Value::Boolean(false),
                 ..declared.clone()
             };
             let name = format!("{ladder}.{height}.{what}");
             self.template.params.insert(name.clone(), param);
-            self.values.insert(name, value);
+            self.values.insert(name, Value::Int(value.into()));
         }
     }
 }
@@ -160,6 +156,13 @@ fn at_rung(target: &Target, step: &Step) -> Target {
     Target {
         element: name_at(&target.element, step.rung.height),
         place: target.place.clone(),
+    }
+}
+
+fn rate(track: &Track) -> Option<Fraction> {
+    match track.format {
+        Format::Video(video) => video.frame_rate.and_then(|(n, d)| Fraction::new(n, d)),
+        Format::Audio(_) => None,
     }
 }
 

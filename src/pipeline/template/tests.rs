@@ -282,7 +282,7 @@ level = { type = "int", default = 1, sets = ["v:level", "d:level"] }
 type = "ladder"
 default = [{ height = 720, bitrate = "2.5M" }, { height = 480, bitrate = "1M", fps = "15" }]
 height_sets = "size.caps:height"
-fps_sets = "rate.caps:framerate"
+keep_every_sets = "rate:keep-every"
 [encoders.v]
 codec = "h264"
 bitrate = { rung = "bitrate" }
@@ -320,7 +320,8 @@ fn a_ladder_is_written_out_for_the_rungs_that_the_picture_allows() {
         bitrates,
         [("a", None), ("v_480", Some(1_000_000)), ("v_720", Some(2_500_000))]
     );
-    assert_eq!(fitted.template.rates.keys().collect::<Vec<_>>(), ["v_480"]);
+    let keep_every: Vec<_> = fitted.template.keep_every.values().collect();
+    assert_eq!(keep_every, [&2, &1], "the lower one has half of 30 pictures a second");
     let mut set = Vec::new();
     for (name, param) in &fitted.template.params {
         set.extend(
@@ -334,9 +335,10 @@ fn a_ladder_is_written_out_for_the_rungs_that_the_picture_allows() {
     assert_eq!(
         set,
         [
-            "rate_480.caps:framerate = 15/1",
             "size_480.caps:height = 480",
+            "rate_480:keep-every = 2",
             "size_720.caps:height = 720",
+            "rate_720:keep-every = 1",
             "d:level = 1",
             "v_720:level = 1",
             "v_480:level = 1"
@@ -401,7 +403,7 @@ fn the_rungs_given_are_those_that_are_used() {
         targets("ladder.240.height")[0].place,
         Place::CapsField("height".to_owned())
     );
-    assert!(!fitted.template.params.contains_key("ladder.240.fps"));
+    assert_eq!(fitted.values["ladder.240.keep_every"], Value::Int(1));
 }
 
 #[test]

@@ -230,7 +230,9 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     /// Bytes that the message which has begun lacks, as far as its lengths are known.
     fn missing(&self) -> usize {
         let lengths = self.buffer.first_chunk::<LENGTHS>().map(|lengths| lengths_of(*lengths));
-        lengths.map_or(0, |(head, media)| (LENGTHS + head + media).saturating_sub(self.buffer.len()))
+        lengths.map_or(0, |(head, media)| {
+            (LENGTHS + head + media).saturating_sub(self.buffer.len())
+        })
     }
 
     fn take<T: DeserializeOwned>(&mut self) -> Result<Option<(T, Bytes)>, WireError> {

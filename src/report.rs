@@ -107,7 +107,10 @@ pub fn templates(config: &Config, name: Option<&str>) -> Result<String, ReportEr
                     writeln!(text, "{:width$}  cannot run here: {missing}", "")?;
                 }
                 for (name, param) in &entry.template.params {
-                    writeln!(text, "{:width$}    {name} = {}", "", param.default)?;
+                    match &param.default {
+                        Some(default) => writeln!(text, "{:width$}    {name} = {default}", "")?,
+                        None => writeln!(text, "{:width$}    {name} (needed)", "")?,
+                    }
                 }
             }
         }
@@ -128,7 +131,10 @@ fn describe(entry: &Entry, text: &mut String) -> std::fmt::Result {
     }
     for (name, param) in &template.params {
         let kind = format!("{:?}", param.kind).to_lowercase();
-        write!(text, "\n  {name} ({kind}, default {}", param.default)?;
+        match &param.default {
+            Some(default) => write!(text, "\n  {name} ({kind}, default {default}")?,
+            None => write!(text, "\n  {name} ({kind}, needed")?,
+        }
         if let Some(min) = &param.min {
             write!(text, ", at least {min}")?;
         }

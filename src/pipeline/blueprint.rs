@@ -162,6 +162,10 @@ impl Blueprint {
         };
         let coders: Vec<_> = template.encoders.iter().filter_map(coder).collect();
         for (name, param) in &template.params {
+            // No file.
+            if values[name] == Value::File(String::new()) {
+                continue;
+            }
             for target in &param.sets.0 {
                 let set = |(number, element)| Setting {
                     element,

@@ -4,8 +4,10 @@
 //! and bounds before anything else sees it. It is never text that is pasted somewhere: [`set`](super::set) hands it to an
 //! element's property.
 
+mod address;
 mod fraction;
 mod rung;
+mod secret;
 mod target;
 mod value;
 
@@ -13,8 +15,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use address::Address;
 pub use fraction::Fraction;
 pub use rung::{MOST_RUNGS, Rung};
+pub use secret::{Mask, Secret};
 pub use target::{Place, Target, Targets};
 pub use value::Value;
 
@@ -27,8 +31,9 @@ pub struct Param {
     /// The type of its values.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// The value where none is given.
-    pub default: toml::Value,
+    /// The value where none is given. Without it one has to be given.
+    #[serde(default)]
+    pub default: Option<toml::Value>,
     /// Smallest value.
     #[serde(default)]
     pub min: Option<toml::Value>,
@@ -38,6 +43,12 @@ pub struct Param {
     /// Most characters of a `string`.
     #[serde(default)]
     pub max_length: Option<usize>,
+    /// What a `url` may begin with; anything, if empty.
+    #[serde(default)]
+    pub schemes: Vec<String>,
+    /// A `string` that nobody is shown.
+    #[serde(default)]
+    pub secret: bool,
     /// The values of an `enum`.
     #[serde(default)]
     pub values: Vec<String>,
@@ -83,6 +94,11 @@ pub enum Kind {
     Size,
     /// Two whole numbers, one by the other: `"30000/1001"`, `"30"`.
     Fraction,
+    /// Where something is fetched from or sent to: `"srt://relay.example.com:9000"`. Of what is behind the host nobody is shown
+    /// anything.
+    Url,
+    /// The path of a file or a device of this machine; empty for none. Only the configuration can give one.
+    File,
     /// Renditions of one picture: a list of rungs.
     Ladder,
 }
@@ -118,13 +134,25 @@ const MAX_LENGTH: usize = 256;
 
 /// The values with some of them changed.
 pub fn change(declared: &BTreeMap<String, Param>, values: &Values, given: &Given) -> Result<Values, ParamError> {
-    let mut changed = resolve(declared, given)?;
-    for (name, value) in values {
-        if !given.contains_key(name) {
-            changed.insert(name.clone(), value.clone());
-        }
+    check_source(declared, given)?;
+    let concerned: BTreeMap<_, _> = declared
+        .iter()
+        .filter(|(name, _)| given.contains_key(*name) || !values.contains_key(*name))
+        .map(|(name, param)| (name.clone(), param.clone()))
+        .collect();
+    // What is declared nowhere is told by the names of all.
+    let unknown = given.keys().find(|name| !declared.contains_key(*name));
+    let changed = resolve(if unknown.is_some() { declared } else { &concerned }, given)?;
+    Ok(values.clone().into_iter().chain(changed).collect())
+}
+
+/// Whether someone who is not the operator may give these.
+pub fn check_source(declared: &BTreeMap<String, Param>, given: &Given) -> Result<(), ParamError> {
+    let is_file = |name: &&String| declared.get(*name).is_some_and(|param| param.kind == Kind::File);
+    match given.keys().find(is_file) {
+        Some(name) => Err(ParamError::Reserved { name: name.clone() }),
+        None => Ok(()),
     }
-    Ok(changed)
 }
 
 /// Checks what is given against the declarations and fills in the defaults.
@@ -139,7 +167,11 @@ pub fn resolve(
         });
     }
     let value_of = |(name, param): (&String, &Param)| {
-        let input = given.get(name).unwrap_or(&param.default);
+        let input = given.get(name).or(param.default.as_ref());
+        let input = input.ok_or_else(|| ParamError::Missing {
+            name: name.clone(),
+            summary: param.summary.clone(),
+        })?;
         let value = param.read(input).map_err(|reason| ParamError::Value {
             name: name.clone(),
             reason,
@@ -152,7 +184,17 @@ pub fn resolve(
 impl Param {
     /// Reads a value and checks it against the bounds.
     pub fn read(&self, input: &toml::Value) -> Result<Value, String> {
-        let value = self.kind.parse(input)?;
+        let value = match (self.kind, input) {
+            (Kind::Url, toml::Value::String(text)) => Value::Address(Address::parse(text, &self.schemes)?),
+            // What is wrong with a secret is told without it.
+            (Kind::String, toml::Value::String(text)) if self.secret => {
+                let is_sound = self.kind.parse(input).is_ok() && self.check_text(text).is_ok();
+                let most = self.max_length.unwrap_or(MAX_LENGTH);
+                let wrong = || format!("this is no text of at most {most} characters");
+                Value::Secret(is_sound.then(|| Secret::new(text)).ok_or_else(wrong)?)
+            }
+            _ => self.kind.parse(input)?,
+        };
         match &value {
             Value::Choice(choice) => self.check_choice(choice)?,
             Value::Text(text) => self.check_text(text)?,
@@ -200,7 +242,10 @@ impl Param {
     /// What is wrong with the declaration itself.
     pub fn contradiction(&self) -> Option<String> {
         let bounded = self.min.is_some() || self.max.is_some();
-        let no_number = matches!(self.kind, Kind::Bool | Kind::String | Kind::Enum | Kind::Ladder);
+        let no_number = matches!(
+            self.kind,
+            Kind::Bool | Kind::String | Kind::Enum | Kind::Url | Kind::File | Kind::Ladder
+        );
         let unit_fits = match self.unit {
             None => true,
             Some(Unit::BitPerSecond | Unit::KilobitPerSecond) => self.kind == Kind::Bitrate,
@@ -222,6 +267,15 @@ impl Param {
                 self.kind != Kind::String && self.max_length.is_some(),
                 "only a string has `max_length`",
             ),
+            (
+                self.kind != Kind::Url && !self.schemes.is_empty(),
+                "only a url has `schemes`",
+            ),
+            (self.kind != Kind::String && self.secret, "only a string is `secret`"),
+            (
+                self.default.is_none() && !matches!(self.kind, Kind::String | Kind::Url | Kind::File),
+                "a `default` is needed",
+            ),
             (!unit_fits, "the `unit` does not belong to the type"),
             (
                 is_ladder && !self.sets.0.is_empty(),
@@ -240,9 +294,22 @@ impl Param {
                 return Some(format!("{name}: {reason}"));
             }
         }
-        self.read(&self.default)
-            .err()
-            .map(|reason| format!("default: {reason}"))
+        let default = self.default.as_ref()?;
+        self.read(default).err().map(|reason| format!("default: {reason}"))
+    }
+
+    /// Something to build a template with, where there is no default: it is never used.
+    pub fn sample(&self) -> Option<Value> {
+        Some(match (self.kind, &self.default) {
+            (_, Some(default)) => self.read(default).ok()?,
+            (Kind::Url, None) => {
+                let scheme = self.schemes.first().map_or("https", String::as_str);
+                let sample = format!("{scheme}://sample.invalid:1/app/name");
+                Value::Address(Address::parse(&sample, &self.schemes).ok()?)
+            }
+            (Kind::File, None) => Value::File("/dev/null".to_owned()),
+            (_, None) => Value::Text("sample".to_owned()),
+        })
     }
 
     /// Every place it goes to.
@@ -264,6 +331,20 @@ pub enum ParamError {
         /// What was probably meant.
         hint: Option<String>,
     },
+    /// It has no default, and nothing was given.
+    #[error("parameter '{name}' is needed{}", summary_of(.summary))]
+    Missing {
+        /// The parameter.
+        name: String,
+        /// What it is for.
+        summary: String,
+    },
+    /// It names a file, and does not come from the configuration.
+    #[error("parameter '{name}' is a file of this machine; only the configuration can set it")]
+    Reserved {
+        /// The parameter.
+        name: String,
+    },
     /// The value is of the wrong type or out of bounds.
     #[error("parameter '{name}': {reason}")]
     Value {
@@ -274,11 +355,21 @@ pub enum ParamError {
     },
 }
 
+fn summary_of(summary: &str) -> String {
+    match summary.is_empty() {
+        true => String::new(),
+        false => format!(": {summary}"),
+    }
+}
+
 impl ParamError {
     /// The parameter.
     pub fn name(&self) -> &str {
         match self {
-            Self::Unknown { name, .. } | Self::Value { name, .. } => name,
+            Self::Unknown { name, .. }
+            | Self::Missing { name, .. }
+            | Self::Reserved { name }
+            | Self::Value { name, .. } => name,
         }
     }
 }

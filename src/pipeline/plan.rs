@@ -175,6 +175,8 @@ impl Plan {
     /// Checks a pipeline that is asked for in an app while the server runs.
     pub fn prepare(&self, app: &str, used: &PipelineUse) -> Result<Prepared, String> {
         let defaults = self.defaults.get(app).cloned().unwrap_or_default();
+        let template = find(&used.template, &self.library)?;
+        params::check_source(&template.params, &used.params).map_err(|error| error.to_string())?;
         Prepared::new(used, &defaults, &self.library)
     }
 

@@ -42,7 +42,7 @@ const MARKUP: [(&str, &str); 4] = [
 
 /// A value in which an element finds nothing but a value.
 fn harmless<'a>(element: &gst::Element, place: &Place, value: &'a Value) -> Result<Cow<'a, Value>, String> {
-    let (Value::Text(text), Place::Property(property)) = (value, place) else {
+    let (Value::Text(text) | Value::File(text), Place::Property(property)) = (value, place) else {
         return Ok(Cow::Borrowed(value));
     };
     let factory = factory_of(element);
@@ -148,7 +148,10 @@ fn convert(value: &Value, unit: Option<Unit>, pspec: &glib::ParamSpec) -> Result
     let no_fit = || format!("{value} does not fit the property's type {}", pspec.value_type());
     match value {
         // Text is never read as anything but text: "NULL" is a word.
-        Value::Text(text) if pspec.value_type() == glib::Type::STRING => Ok(text.to_value()),
+        Value::Text(text) | Value::File(text) if pspec.value_type() == glib::Type::STRING => Ok(text.to_value()),
+        Value::Secret(secret) if pspec.value_type() == glib::Type::STRING => Ok(secret.reveal().to_value()),
+        Value::Address(address) if pspec.value_type() == glib::Type::STRING => Ok(address.reveal().to_value()),
+        Value::Secret(_) | Value::Address(_) | Value::File(_) => Err(no_fit()),
         Value::Text(text) | Value::Choice(text) => match pspec.value_type() {
             glib::Type::STRING => Ok(text.to_value()),
             _ => glib::Value::deserialize_with_pspec(text, pspec).map_err(|_| no_fit()),

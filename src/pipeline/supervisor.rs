@@ -30,7 +30,7 @@ use super::{
     equip::equip,
     instance::{BuildError, Failure, Instance, Report},
     job::{Command, Destination, Input, Job, Request, State, Status},
-    params,
+    params::{self, Mask},
     policy::Backoff,
     product::Emit,
     publisher::Publisher,
@@ -124,7 +124,8 @@ impl Supervisor {
                 None => self.run_source().await,
             };
             self.blueprint = None;
-            let Err(failure) = result else { return };
+            let Err(mut failure) = result else { return };
+            failure.reason = self.mask().apply(&failure.reason);
             let fell_over = self.blame(&failure);
             self.leases = Leases::default();
             let reason = failure.reason;
@@ -154,6 +155,11 @@ impl Supervisor {
                 return;
             }
         }
+    }
+
+    /// What nobody is to see of what elements say.
+    fn mask(&self) -> Mask {
+        Mask::of(self.job.values.values())
     }
 
     /// Finds out whether an encoder is to blame for a failure, and if so has the next one take its place. True if there may
@@ -334,7 +340,13 @@ impl Supervisor {
     async fn obey(&mut self, request: Request, remote: &Remote) -> Result<Answer, String> {
         match request {
             Request::KeyFrame => remote.control(Control::KeyFrame).await,
-            Request::Graph => remote.control(Control::Graph).await,
+            Request::Graph => {
+                let answer = remote.control(Control::Graph).await?;
+                Ok(match answer {
+                    Answer::Graph(graph) => Answer::Graph(self.mask().apply(&graph)),
+                    Answer::Done => Answer::Done,
+                })
+            }
             Request::Set(given) => {
                 let template = self.job.template.clone();
                 let values = params::change(&template.params, &self.job.values, &given);
@@ -481,6 +493,7 @@ impl Supervisor {
     async fn finish(&mut self, running: Running) {
         self.enter(State::Finishing);
         if let Err(Failure { reason, .. }) = running.finish(DRAIN).await {
+            let reason = self.mask().apply(&reason);
             warn!(%reason, "pipeline did not finish properly");
             self.status.send_modify(|status| status.last_error = Some(reason));
         }

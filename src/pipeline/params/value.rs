@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fraction, Kind, Rung};
+use super::{Address, Fraction, Kind, Rung, Secret};
 use crate::config::{Seconds, Size};
 
 /// A checked value.
@@ -28,6 +28,12 @@ pub enum Value {
     Size(u64),
     /// Of [`Kind::Fraction`].
     Fraction(Fraction),
+    /// Of [`Kind::String`] where that is secret.
+    Secret(Secret),
+    /// Of [`Kind::Url`].
+    Address(Address),
+    /// Of [`Kind::File`].
+    File(String),
     /// Of [`Kind::Ladder`], the highest first.
     Ladder(Vec<Rung>),
 }
@@ -64,6 +70,8 @@ impl Kind {
                 _ => return wrong(),
             },
             (Self::String, Input::String(text)) if !text.contains('\0') => Value::Text(text.clone()),
+            (Self::Url, Input::String(text)) => Value::Address(Address::parse(text, &[])?),
+            (Self::File, Input::String(text)) if !text.contains('\0') => Value::File(text.clone()),
             (Self::Enum, Input::String(text)) => Value::Choice(text.clone()),
             (Self::Bitrate, Input::Integer(bits)) if *bits >= 0 => Value::Bitrate(bits.unsigned_abs()),
             (Self::Bitrate, Input::String(text)) => match bits_per_second(text) {
@@ -98,6 +106,8 @@ impl Kind {
             Self::Duration => "a duration such as \"2s\"",
             Self::Size => "a size such as \"4MiB\"",
             Self::Fraction => "a fraction such as \"30000/1001\" or \"30\"",
+            Self::Url => "an address such as \"https://example.com/live\"",
+            Self::File => "the path of a file",
             Self::Ladder => "a list of rungs such as { height = 720, bitrate = \"2.5M\" }",
         }
     }
@@ -131,7 +141,13 @@ impl Value {
             Self::Bitrate(number) | Self::Size(number) => *number as f64,
             Self::Duration(duration) => duration.as_secs_f64(),
             Self::Fraction(fraction) => fraction.as_f64(),
-            Self::Bool(_) | Self::Text(_) | Self::Choice(_) | Self::Ladder(_) => return None,
+            Self::Bool(_)
+            | Self::Text(_)
+            | Self::Choice(_)
+            | Self::Secret(_)
+            | Self::Address(_)
+            | Self::File(_)
+            | Self::Ladder(_) => return None,
         })
     }
 }
@@ -142,7 +158,9 @@ impl fmt::Display for Value {
             Self::Int(number) => number.fmt(f),
             Self::Float(number) => number.fmt(f),
             Self::Bool(bool) => bool.fmt(f),
-            Self::Text(text) | Self::Choice(text) => write!(f, "{text:?}"),
+            Self::Text(text) | Self::Choice(text) | Self::File(text) => write!(f, "{text:?}"),
+            Self::Secret(secret) => secret.fmt(f),
+            Self::Address(address) => address.fmt(f),
             Self::Bitrate(bits) => write!(f, "{bits} bit/s"),
             Self::Duration(duration) => Seconds(*duration).fmt(f),
             Self::Size(bytes) => Size(*bytes).fmt(f),

@@ -142,7 +142,7 @@ impl Fitted {
                 height_sets: Targets::default(),
                 keep_every_sets: Targets::default(),
                 // It is never read: the value is there.
-                default: toml::Value::Boolean(false),
+                default: Some(toml::Value::Boolean(false)),
                 ..declared.clone()
             };
             let name = format!("{ladder}.{height}.{what}");

@@ -41,6 +41,7 @@ use super::{
     blueprint::Blueprint,
     control::{Answer, Control},
     instance::{Failure, Report},
+    params::Mask,
     policy::Gate,
     product::Emit,
     stages::Stages,
@@ -108,6 +109,7 @@ impl Workers {
                 .await
                 .map_err(|error| format!("no worker can be started: {error}"))?,
         };
+        process.conceal(Mask::of(blueprint.settings.iter().map(|setting| &setting.value)));
         let (orders, waiting) = mpsc::channel(MAX_ORDERS);
         let (reports, received) = mpsc::channel(8);
         let (built, answer) = oneshot::channel();

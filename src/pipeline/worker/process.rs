@@ -6,7 +6,7 @@ use std::{
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::Path,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -23,7 +23,10 @@ use tokio::{
 };
 use tracing::{Instrument, info};
 
-use super::wire::{Reader, Word};
+use super::{
+    super::params::Mask,
+    wire::{Reader, Word},
+};
 
 /// How long GStreamer may take to start. Without its cache it looks at every plugin there is.
 const START: Duration = Duration::from_secs(30);
@@ -78,6 +81,12 @@ impl Process {
             Ok(Err(error)) => Err(io::Error::other(error)),
             Err(_) => Err(io::Error::other(format!("it was not ready within {START:?}"))),
         }
+    }
+
+    /// Sees to it that what it says from now on holds none of these. To be called before it is told them.
+    pub(super) fn conceal(&self, mask: Mask) {
+        // A process works on one pipeline only.
+        let _ = self.said.mask.set(mask);
     }
 
     /// Its number, while it lives.
@@ -146,13 +155,21 @@ fn how(status: ExitStatus) -> String {
 
 /// What a worker wrote last.
 #[derive(Clone, Debug, Default)]
-struct LastWords(Arc<Mutex<VecDeque<String>>>);
+struct LastWords {
+    lines: Arc<Mutex<VecDeque<String>>>,
+    mask: Arc<OnceLock<Mask>>,
+}
 
 impl LastWords {
     const MAX: usize = 3;
 
+    /// A line as it may be seen.
+    fn masked(&self, line: &str) -> String {
+        self.mask.get().map_or_else(|| line.to_owned(), |mask| mask.apply(line))
+    }
+
     fn add(&self, line: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == Self::MAX {
             lines.pop_front();
         }
@@ -160,7 +177,7 @@ impl LastWords {
     }
 
     fn quoted(&self) -> String {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         match lines.is_empty() {
             true => String::new(),
             false => format!("; it said: {}", Vec::from(lines.clone()).join(" / ")),
@@ -195,11 +212,10 @@ async fn listen(mut from: impl AsyncRead + Unpin, said: LastWords) {
                 (window, lines, left_out) = (tokio::time::Instant::now(), 0, 0);
             }
             if lines < MAX_LINES {
-                let text = String::from_utf8_lossy(&line);
-                let text = text.trim_end();
+                let text = said.masked(String::from_utf8_lossy(&line).trim_end());
                 if !text.is_empty() {
                     info!("{text}");
-                    said.add(text);
+                    said.add(&text);
                 }
             } else {
                 left_out += 1;

@@ -23,7 +23,7 @@ use crate::{
     config::{self, App, Config, ConfigError},
     http,
     hub::{self, Hub},
-    output::hls,
+    output::{hls, pictures::Pictures},
     pipeline::{
         self,
         conductor::conduct,
@@ -153,7 +153,9 @@ impl Server {
         let local_url = local.as_ref().map(rtmp::Listener::url);
         rtmp_listeners.extend(local);
 
+        let pictures = Pictures::default();
         let mut site = http::Site::new(hub.clone(), store.clone());
+        site.pictures = pictures.clone();
         // The plain listeners come first, and the page writes rtmp://.
         let plain = rtmp_listeners.iter().take(config.rtmp.listen.len());
         let mut plain = plain.filter_map(|listener| listener.address().tcp());
@@ -179,6 +181,7 @@ impl Server {
         let services = Services {
             hub: hub.clone(),
             segments: store,
+            pictures,
             hls: hls_settings(&config.hls),
             workers: workers(&config.workers)?,
             limits: Limits {

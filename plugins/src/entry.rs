@@ -3,12 +3,13 @@
 // The macro makes public items that it does not document.
 #![allow(missing_docs)]
 
-use crate::{milldrop, millscale, millsink, millsrc};
+use crate::{milldrop, millparse, millscale, millsink, millsrc};
 
 fn plugin_init(plugin: &gst::Plugin) -> Result<(), glib::BoolError> {
     millsrc::register(plugin)?;
     millsink::register(plugin)?;
     milldrop::register(plugin)?;
+    millparse::register(plugin)?;
     millscale::register(plugin)
 }
 

@@ -9,6 +9,8 @@ glib::wrapper! {
     ///
     /// `videorate` goes by time: which pictures it drops depends on when they come, so two renditions of one source drift apart.
     /// This one counts. What is asked to be a key frame always passes, and counting begins anew with it.
+    ///
+    /// With `interval` set a picture passes only that long after the one before it: for stills.
     pub struct MillDrop(ObjectSubclass<imp::MillDrop>)
         @extends gst_base::BaseTransform, gst::Element, gst::Object;
 }
@@ -69,6 +71,22 @@ mod tests {
     #[test]
     fn what_has_to_be_a_key_frame_passes_and_counting_begins_anew() {
         assert_eq!(passed(5, &[7]).0, [0, 200, 280, 480, 680]);
+    }
+
+    #[test]
+    fn with_an_interval_a_picture_passes_once_in_a_while() {
+        let pipeline = start(
+            "videotestsrc num-buffers=50 ! video/x-raw,width=16,height=16,framerate=25/1 ! milldrop interval=500000000 ! \
+             appsink name=out sync=false",
+        );
+        pipeline.set_state(gst::State::Playing).unwrap();
+        let sink = pipeline.by_name("out").unwrap();
+        let mut times = Vec::new();
+        while let Some(sample) = sink.emit_by_name::<Option<gst::Sample>>("pull-sample", &[]) {
+            times.push(sample.buffer().unwrap().pts().unwrap().mseconds());
+        }
+        pipeline.set_state(gst::State::Null).unwrap();
+        assert_eq!(times, [0, 520, 1040, 1560]);
     }
 
     #[test]

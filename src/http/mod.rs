@@ -13,6 +13,7 @@ mod live;
 mod meter;
 mod metrics;
 mod page;
+mod pictures;
 mod pipelines;
 mod reply;
 mod route;
@@ -64,6 +65,8 @@ pub struct Site {
     pub hub: Hub,
     /// The segments.
     pub hls: output::hls::Store,
+    /// The newest picture of each stream.
+    pub pictures: output::pictures::Pictures,
     /// The pipelines there are, as they stand.
     pub pipelines: Box<dyn Fn() -> Vec<PipelineSnapshot> + Send + Sync>,
     /// Where they can be changed.
@@ -116,6 +119,7 @@ impl Site {
         Self {
             hub,
             hls,
+            pictures: output::pictures::Pictures::default(),
             pipelines: Box::new(Vec::new),
             roster: Roster::default(),
             encoders: Box::new(EncodersStatus::default),
@@ -273,6 +277,7 @@ impl Request {
                 let viewer = Viewer::new(self.peer.ip(), &self.software());
                 hls::file(site, &key, resource, &self.headers, viewer)
             }
+            Route::Picture(key) => pictures::newest(site, &key, &self.headers).await,
             Route::Server => reply::json(&api::server(site)),
             Route::Streams => reply::json(&api::streams(site)),
             Route::Stream(key) => match api::stream(site, &key) {

@@ -17,6 +17,8 @@ pub(super) enum Route {
     Multivariant(StreamKey, String),
     /// `/APP/NAME/FILE`
     HlsFile(StreamKey, hls::Resource),
+    /// `/APP/NAME.jpg`
+    Picture(StreamKey),
     /// `/api/v1/server`
     Server,
     /// `/api/v1/streams`
@@ -135,6 +137,7 @@ impl Route {
             Self::Flv(key) => Self::Flv(at_host(key)?),
             Self::Multivariant(key, folder) => Self::Multivariant(at_host(key)?, folder),
             Self::HlsFile(key, resource) => Self::HlsFile(at_host(key)?, resource),
+            Self::Picture(key) => Self::Picture(at_host(key)?),
             other => other,
         })
     }
@@ -150,6 +153,9 @@ impl Route {
         if let Some(last) = file.strip_suffix(".m3u8") {
             let folder = utf8_percent_encode(last, ESCAPED).to_string();
             return Ok(Self::Multivariant(key(app, folders, last)?, folder));
+        }
+        if let Some(last) = file.strip_suffix(".jpg") {
+            return Ok(Self::Picture(key(app, folders, last)?));
         }
         Err(RouteError::Unknown)
     }
@@ -242,6 +248,8 @@ mod tests {
                 "/live/a/b/video.a1.12.m4s",
                 Route::HlsFile(stream("live", "a/b"), segment),
             ),
+            ("/live/x.jpg", Route::Picture(stream("live", "x"))),
+            ("/live/a/b.jpg", Route::Picture(stream("live", "a/b"))),
             ("/api/v1/server", Route::Server),
             ("/api/v1/streams", Route::Streams),
             ("/api/v1/streams/live/x.y", Route::Stream(stream("live", "x.y"))),
@@ -291,6 +299,7 @@ mod tests {
             ("/live/x", Unknown),
             ("/live/x.mp4", Unknown),
             ("/live/.flv", Unknown),
+            ("/live/.jpg", Unknown),
             ("/live/.m3u8", Unknown),
             ("/live/video.a1.media.m3u8", Unknown),
             ("/preview/live", Unknown),

@@ -1,4 +1,4 @@
-//! What viewers without RTMP get: FLV over HTTP, and HLS.
+//! What viewers without RTMP get: FLV over HTTP, HLS, and still pictures.
 //!
 //! These modules turn frames and chunks into the bytes and texts that travel. They open no socket: [`http`](crate::http)
 //! serves what they hold.
@@ -6,6 +6,7 @@
 pub mod date_time;
 pub mod flv;
 pub mod hls;
+pub mod pictures;
 mod slices;
 
 pub use slices::Slices;

@@ -49,6 +49,8 @@ pub enum Destination {
     Streams(BTreeMap<String, StreamKey>),
     /// The packager, as this stream's presentation.
     Segments(StreamKey),
+    /// Whoever asks for this stream's picture.
+    Pictures(StreamKey),
     /// A file in a directory, named after the stream.
     Recording {
         /// The directory.
@@ -65,7 +67,7 @@ impl Destination {
     pub fn streams(&self) -> Vec<StreamKey> {
         match self {
             Self::Streams(streams) => streams.values().cloned().collect(),
-            Self::Segments(_) | Self::Recording { .. } | Self::None => Vec::new(),
+            Self::Segments(_) | Self::Pictures(_) | Self::Recording { .. } | Self::None => Vec::new(),
         }
     }
 

@@ -155,6 +155,26 @@ pub fn check_source(declared: &BTreeMap<String, Param>, given: &Given) -> Result
     }
 }
 
+/// The values for a stream: what stands for its names in addresses becomes them.
+pub fn of_stream(values: &Values, app: &str, name: &str) -> Values {
+    let of_stream = |value: &Value| match value {
+        Value::Address(address) => Value::Address(address.of_stream(app, name)),
+        other => other.clone(),
+    };
+    values
+        .iter()
+        .map(|(key, value)| (key.clone(), of_stream(value)))
+        .collect()
+}
+
+/// A parameter whose value depends on a stream.
+pub fn first_pattern(values: &Values) -> Option<&str> {
+    let is_pattern = |value: &Value| matches!(value, Value::Address(address) if address.is_pattern());
+    values
+        .iter()
+        .find_map(|(name, value)| is_pattern(value).then_some(name.as_str()))
+}
+
 /// Checks what is given against the declarations and fills in the defaults.
 pub fn resolve(
     declared: &BTreeMap<String, Param>,
@@ -299,17 +319,17 @@ impl Param {
     }
 
     /// Something to build a template with, where there is no default: it is never used.
-    pub fn sample(&self) -> Option<Value> {
-        Some(match (self.kind, &self.default) {
-            (_, Some(default)) => self.read(default).ok()?,
-            (Kind::Url, None) => {
+    pub fn sample(&self) -> Option<toml::Value> {
+        let text = match self.kind {
+            Kind::Url => {
                 let scheme = self.schemes.first().map_or("https", String::as_str);
-                let sample = format!("{scheme}://sample.invalid:1/app/name");
-                Value::Address(Address::parse(&sample, &self.schemes).ok()?)
+                format!("{scheme}://sample.invalid:1/app/name")
             }
-            (Kind::File, None) => Value::File("/dev/null".to_owned()),
-            (_, None) => Value::Text("sample".to_owned()),
-        })
+            Kind::File => "/dev/null".to_owned(),
+            Kind::String => "sample".to_owned(),
+            _ => return None,
+        };
+        Some(toml::Value::String(text))
     }
 
     /// Every place it goes to.

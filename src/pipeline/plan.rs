@@ -74,6 +74,7 @@ pub enum Start {
 enum Goes {
     To(TargetPattern),
     ToSegments,
+    ToPictures,
     ToFile { dir: PathBuf, format: RecordFormat },
     Nowhere,
 }
@@ -227,6 +228,7 @@ impl Prepared {
                 ));
             }
             (Output::Segments, None) => Goes::ToSegments,
+            (Output::Pictures, None) => Goes::ToPictures,
             (Output::File, None) => {
                 return Err(format!(
                     "template '{name}' writes a file; say where with record = {{ path = … }}"
@@ -299,7 +301,7 @@ impl Prepared {
             When::Demand => Start::Demand {
                 keys: match &job.destination {
                     Destination::Streams(streams) => streams.values().cloned().collect(),
-                    Destination::Segments(key) => vec![key.clone()],
+                    Destination::Segments(key) | Destination::Pictures(key) => vec![key.clone()],
                     Destination::Recording { .. } | Destination::None => vec![stream.key.clone()],
                 },
                 keep: self.keep,
@@ -329,6 +331,7 @@ impl Prepared {
         let destination = match &self.goes {
             Goes::To(pattern) => self.streams(pattern, stream)?,
             Goes::ToSegments => Destination::Segments(stream.key.clone()),
+            Goes::ToPictures => Destination::Pictures(stream.key.clone()),
             Goes::ToFile { dir, format } => Destination::Recording {
                 dir: dir.clone(),
                 format: *format,
@@ -337,7 +340,7 @@ impl Prepared {
         };
         Ok(Job {
             template: self.template.clone(),
-            values: self.values.clone(),
+            values: params::of_stream(&self.values, stream.key.app(), stream.key.name()),
             input: Some(Input {
                 key: stream.key.clone(),
                 id: stream.id,
@@ -381,6 +384,11 @@ fn source_job(
         return Err(format!("template '{name}' is no source: it makes no stream by itself"));
     }
     let values = params::resolve(&template.params, given).map_err(|error| format!("{name}: {error}"))?;
+    if let Some(param) = params::first_pattern(&values) {
+        return Err(format!(
+            "{name}: parameter '{param}': a source has no stream that {{app}} and {{name}} could stand for"
+        ));
+    }
     let mut outputs = template.output_names(&values).into_iter();
     let (Some(output), None) = (outputs.next(), outputs.next()) else {
         return Err(format!(

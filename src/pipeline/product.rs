@@ -37,6 +37,8 @@ pub enum What {
     Header(Bytes),
     /// A chunk of a CMAF track.
     Chunk(Chunk),
+    /// A still picture, as a file.
+    Picture(Bytes),
     /// Nothing more will come to this pad.
     End,
 }
@@ -56,6 +58,7 @@ pub fn outlet(form: Output, output: usize, pads: &[TrackKey], origin: Origin, em
         match (form, delivery) {
             (_, Delivery::End) => put(What::End),
             (Output::Segments, Delivery::Sample(sample)) => cmaf::parts(&sample, origin)?.into_iter().try_for_each(put),
+            (Output::Pictures, Delivery::Sample(sample)) => pictures(&sample)?.into_iter().try_for_each(put),
             (_, Delivery::Sample(sample)) => {
                 let maker = framers
                     .get(&pad)
@@ -66,6 +69,22 @@ pub fn outlet(form: Output, output: usize, pads: &[TrackKey], origin: Origin, em
             }
         }
     })
+}
+
+/// The pictures in a sample.
+fn pictures(sample: &gst::Sample) -> Result<Vec<What>, String> {
+    if !sample
+        .caps()
+        .is_some_and(|caps| caps.structure(0).is_some_and(|caps| caps.name() == "image/jpeg"))
+    {
+        return Err("what arrives at `out` is no picture; end with jpegenc".to_owned());
+    }
+    let lists = sample.buffer_list().into_iter().flat_map(|list| list.iter());
+    let picture = |buffer: &gst::BufferRef| {
+        let data = buffer.map_readable().map_err(|_| "a picture cannot be read")?;
+        Ok(What::Picture(Bytes::copy_from_slice(&data)))
+    };
+    sample.buffer().into_iter().chain(lists).map(picture).collect()
 }
 
 /// Makes frames, and says when they are of another track than before.

@@ -37,7 +37,9 @@ fn write(writer: &TrackWriter, what: What) -> Result<(), String> {
     match what {
         What::Header(header) => writer.init(header),
         What::Chunk(chunk) => writer.chunk(chunk),
-        What::Track(_) | What::Frame(_) | What::End => return Err("a packager takes no frames".to_owned()),
+        What::Track(_) | What::Frame(_) | What::Picture(_) | What::End => {
+            return Err("a packager takes no frames".to_owned());
+        }
     }
     Ok(())
 }

@@ -32,18 +32,21 @@ use super::{
     job::{Command, Destination, Input, Job, Request, State, Status},
     params::{self, Mask},
     policy::Backoff,
-    product::Emit,
+    product::{Emit, What},
     publisher::Publisher,
     recording::NewFile,
     running::{Remote, Running},
     segments,
     taps::Taps,
-    template::{Fitted, Isolation, output_name},
+    template::{Fitted, Isolation, OnEnd, output_name},
     worker::{Limits, Workers},
 };
 use crate::{
     hub::{Hub, Interest, Origin, Protocol, StreamKey},
-    output::hls,
+    output::{
+        hls,
+        pictures::{PictureWriter, Pictures},
+    },
 };
 
 /// How long a pipeline has to work off what it was fed.
@@ -60,7 +63,9 @@ pub struct Services {
     pub hub: Hub,
     /// Where segments go.
     pub segments: hls::Store,
-    /// How they are kept there.
+    /// Where pictures go.
+    pub pictures: Pictures,
+    /// How segments are kept.
     pub hls: hls::Settings,
     /// Where isolated pipelines run. Without it all run in this process.
     pub workers: Option<Workers>,
@@ -90,6 +95,7 @@ pub async fn supervise(
         steps: 0,
         failed_here: BTreeSet::new(),
         has_output: Arc::default(),
+        pictures: None,
     };
     supervisor.run().await;
     supervisor.enter(State::Ended);
@@ -112,6 +118,8 @@ struct Supervisor {
     failed_here: BTreeSet<String>,
     /// Something has come out of the pipeline that runs.
     has_output: Arc<AtomicBool>,
+    /// Where its pictures are put, from the first instance to the last.
+    pictures: Option<Arc<PictureWriter>>,
 }
 
 impl Supervisor {
@@ -276,6 +284,12 @@ impl Supervisor {
     }
 
     async fn run_source(&mut self) -> Result<(), Failure> {
+        while self.play_source().await? == Turn::Next {}
+        Ok(())
+    }
+
+    /// One turn of a source, from its begin to its end.
+    async fn play_source(&mut self) -> Result<Turn, Failure> {
         let mut running = match self.build(&[]).await {
             Ok(running) => running,
             Err(Unbuilt::NothingToDo) => return Err(BuildError::NothingToDo.to_string().into()),
@@ -287,15 +301,17 @@ impl Supervisor {
             report = running.report() => Some(report),
             never = self.attend(&remote) => match never {},
         };
+        let again = self.job.template.on_end == OnEnd::Again && self.has_output.load(Ordering::Relaxed);
         match report {
             None => {
                 self.finish(running).await;
-                Ok(())
+                Ok(Turn::Last)
             }
             Some(report) => {
                 running.stop().await;
                 match report {
                     Report::Failure(failure) => Err(failure),
+                    Report::End if again => Ok(Turn::Next),
                     Report::End => Err("it came to its end".to_owned().into()),
                 }
             }
@@ -350,7 +366,10 @@ impl Supervisor {
             Request::Set(given) => {
                 let template = self.job.template.clone();
                 let values = params::change(&template.params, &self.job.values, &given);
-                let values = values.map_err(|error| error.to_string())?;
+                let mut values = values.map_err(|error| error.to_string())?;
+                if let Some(Input { key, .. }) = &self.job.input {
+                    values = params::of_stream(&values, key.app(), key.name());
+                }
                 let Some(blueprint) = &self.blueprint else {
                     return Err("the pipeline is not running".to_owned());
                 };
@@ -458,6 +477,14 @@ impl Supervisor {
                 let presentation = self.services.segments.open(&key, self.services.hls.clone());
                 segments::writer(&presentation, &tracks).map_err(|error| error.to_string())
             }
+            Destination::Pictures(key) => {
+                let place = || Arc::new(self.services.pictures.place(&key));
+                let writer = self.pictures.get_or_insert_with(place).clone();
+                Ok(Arc::new(move |product| match product.what {
+                    What::Picture(picture) => writer.put(picture).map_err(|error| error.to_string()),
+                    _ => Ok(()),
+                }))
+            }
             Destination::Recording { .. } | Destination::None => Ok(Arc::new(|_| Ok(()))),
         }
     }
@@ -512,6 +539,15 @@ fn draw(fitted: &Fitted, encoders: &Chosen, tracks: &[Track], file: Option<&Path
         file,
     };
     Blueprint::draw(&recipe, is_installed)
+}
+
+/// What follows a turn of a source.
+#[derive(PartialEq, Eq)]
+enum Turn {
+    /// The same again.
+    Next,
+    /// Nothing: it was told to stop.
+    Last,
 }
 
 enum Unbuilt {

@@ -140,7 +140,9 @@ impl Tap {
                 }
             }
             What::End => {}
-            What::Header(_) | What::Chunk(_) => return Err("a stream takes no segments".to_owned()),
+            What::Header(_) | What::Chunk(_) | What::Picture(_) => {
+                return Err("a stream takes neither segments nor pictures".to_owned());
+            }
         }
         Ok(is_starved)
     }

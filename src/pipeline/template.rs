@@ -54,6 +54,12 @@ pub struct Template {
     /// Where it runs; `None` leaves that to [`Template::isolation`].
     #[serde(default)]
     pub isolation: Option<Isolation>,
+    /// How it is tried before anyone depends on it.
+    #[serde(default)]
+    pub trial: Trial,
+    /// What it means that a source comes to its end.
+    #[serde(default)]
+    pub on_end: OnEnd,
     /// What it does without when encoders are short; `None` leaves that to [`Template::savings`].
     #[serde(default)]
     pub shortage: Option<Vec<Saving>>,
@@ -96,6 +102,8 @@ pub enum Output {
     Segments,
     /// To a file: the element named `file`, whose `location` the server sets.
     File,
+    /// To whoever asks for the stream's picture: the JPEGs that arrive at `out.video`.
+    Pictures,
     /// Elsewhere; the template's own elements see to it.
     None,
 }
@@ -109,6 +117,28 @@ pub enum OnChange {
     /// It is finished and another one begun: for files, whose headers cannot change.
     #[default]
     Rotate,
+}
+
+/// How a template is tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trial {
+    /// It runs with the canned clip. What it is told nothing of by default is only built.
+    #[default]
+    Run,
+    /// It is only built: what it works with, a camera or a host, is not there when templates are tried.
+    Build,
+}
+
+/// What it means that a source comes to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnEnd {
+    /// A failure: it is begun again after a while.
+    #[default]
+    Fail,
+    /// It begins again at once, on the same timeline: a file that is played in a loop.
+    Again,
 }
 
 /// Where a template's pipelines run.
@@ -287,6 +317,11 @@ impl Template {
     /// Whether it works on no stream.
     pub fn is_source(&self) -> bool {
         self.launches().any(|launch| launch.source.is_some())
+    }
+
+    /// Whether it is only built in a trial.
+    pub fn is_only_built(&self) -> bool {
+        self.trial == Trial::Build || self.params.values().any(|param| param.default.is_none())
     }
 
     /// Its parameter for a ladder.

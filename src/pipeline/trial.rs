@@ -76,7 +76,7 @@ pub async fn run(fitted: &Fitted, encoders: &Chosen, clip: &Clip) -> Result<Opti
         file_bytes,
     };
     match template.output {
-        Output::Stream | Output::Segments => {
+        Output::Stream | Output::Segments | Output::Pictures => {
             if let Some((sink, track)) = expected.iter().find(|pad| !findings.arrived.contains(*pad)) {
                 return Err(format!("no {track} arrived at `{sink}`").into());
             }
@@ -90,7 +90,7 @@ pub async fn run(fitted: &Fitted, encoders: &Chosen, clip: &Clip) -> Result<Opti
 fn counting(blueprint: &Blueprint, arrived: Arc<Mutex<BTreeSet<Arrival>>>) -> Emit {
     let sinks: Vec<_> = blueprint.outlets.iter().map(|exit| exit.element.clone()).collect();
     Arc::new(move |product| {
-        if let What::Frame(_) | What::Chunk(_) = product.what
+        if let What::Frame(_) | What::Chunk(_) | What::Picture(_) = product.what
             && let Some(sink) = sinks.get(product.output)
         {
             let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use streammill::{
     config::Config,
     hub::{self, Door, Event, Hub, Interest, Origin, Protocol, StreamKey},
-    output::hls,
+    output::{hls, pictures::Pictures},
     pipeline::{
         self,
         conductor::conduct,
@@ -48,6 +48,7 @@ impl Mill {
         let services = Services {
             hub: Hub::new(hub::Limits::default()),
             segments: hls::Store::new(64 << 20),
+            pictures: Pictures::default(),
             hls: hls::Settings::default(),
             workers: Some(Workers::new(PathBuf::from(env!("CARGO_BIN_EXE_streammill")))),
             limits: Limits::default(),

@@ -27,11 +27,15 @@ pub(crate) fn source_caps(kind: MediaKind) -> gst::Caps {
     caps
 }
 
-/// What `millsink` takes: streams as Enhanced RTMP carries them, and CMAF fragments for a host that packages them.
+/// What `millsink` takes: streams as Enhanced RTMP carries them, and for a host CMAF fragments to package and pictures to
+/// show.
 pub(crate) fn sink_caps(kind: MediaKind) -> gst::Caps {
     let mut caps = source_caps(kind);
     let cmaf = gst::Caps::builder("video/quicktime").field("variant", "cmaf").build();
     caps.merge(cmaf);
+    if kind == MediaKind::Video {
+        caps.merge(gst::Caps::new_empty_simple("image/jpeg"));
+    }
     caps
 }
 

@@ -1,8 +1,8 @@
 //! The element behind [`super::MillDrop`].
 
 use std::sync::{
-    LazyLock,
-    atomic::{AtomicU32, Ordering},
+    LazyLock, Mutex, PoisonError,
+    atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use gst::{glib, prelude::*, subclass::prelude::*};
@@ -11,15 +11,21 @@ use gst_base::subclass::prelude::*;
 /// See [`super::MillDrop`].
 pub struct MillDrop {
     keep_every: AtomicU32,
+    /// Nanoseconds.
+    interval: AtomicU64,
     /// Pictures since the last one that passed.
     count: AtomicU32,
+    /// When the last one that passed is shown.
+    last: Mutex<Option<gst::ClockTime>>,
 }
 
 impl Default for MillDrop {
     fn default() -> Self {
         Self {
             keep_every: AtomicU32::new(1),
+            interval: AtomicU64::new(0),
             count: AtomicU32::new(0),
+            last: Mutex::new(None),
         }
     }
 }
@@ -27,6 +33,18 @@ impl Default for MillDrop {
 impl MillDrop {
     fn keep_every(&self) -> u32 {
         self.keep_every.load(Ordering::Relaxed).max(1)
+    }
+
+    /// Whether a picture comes too soon behind the last one that passed. One that goes back in time does not.
+    fn is_soon(&self, pts: Option<gst::ClockTime>) -> bool {
+        let interval = gst::ClockTime::from_nseconds(self.interval.load(Ordering::Relaxed));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = pts.zip(*last).and_then(|(pts, last)| pts.checked_sub(last));
+        if since.is_some_and(|since| since < interval) {
+            return true;
+        }
+        *last = pts;
+        false
     }
 }
 
@@ -49,18 +67,30 @@ impl ObjectImpl for MillDrop {
                     .default_value(1)
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecUInt64::builder("interval")
+                    .nick("Interval")
+                    .blurb("Shortest time between two pictures that pass, in nanoseconds")
+                    .default_value(0)
+                    .mutable_playing()
+                    .build(),
             ]
         });
         &PROPERTIES
     }
 
-    fn set_property(&self, _id: usize, value: &glib::Value, _pspec: &glib::ParamSpec) {
-        // There is one property, whose type and bounds GObject has checked.
-        self.keep_every.store(value.get().unwrap_or(1), Ordering::Relaxed);
+    fn set_property(&self, _id: usize, value: &glib::Value, pspec: &glib::ParamSpec) {
+        // GObject has checked types and bounds.
+        match pspec.name() {
+            "interval" => self.interval.store(value.get().unwrap_or(0), Ordering::Relaxed),
+            _ => self.keep_every.store(value.get().unwrap_or(1), Ordering::Relaxed),
+        }
     }
 
-    fn property(&self, _id: usize, _pspec: &glib::ParamSpec) -> glib::Value {
-        self.keep_every().to_value()
+    fn property(&self, _id: usize, pspec: &glib::ParamSpec) -> glib::Value {
+        match pspec.name() {
+            "interval" => self.interval.load(Ordering::Relaxed).to_value(),
+            _ => self.keep_every().to_value(),
+        }
     }
 }
 
@@ -72,7 +102,7 @@ impl ElementImpl for MillDrop {
             gst::subclass::ElementMetadata::new(
                 "streammill frame dropper",
                 "Filter/Effect/Video",
-                "Lets every Nth picture pass",
+                "Lets every Nth picture pass, or one in a while",
                 env!("CARGO_PKG_NAME"),
             )
         });
@@ -101,6 +131,7 @@ impl BaseTransformImpl for MillDrop {
 
     fn start(&self) -> Result<(), gst::ErrorMessage> {
         self.count.store(0, Ordering::Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
     }
 
@@ -139,7 +170,7 @@ impl BaseTransformImpl for MillDrop {
         let keep_every = self.keep_every();
         let count = self.count.load(Ordering::Relaxed);
         self.count.store((count + 1) % keep_every, Ordering::Relaxed);
-        if count != 0 {
+        if count != 0 || self.is_soon(buffer.pts()) {
             return Ok(gst_base::BASE_TRANSFORM_FLOW_DROPPED);
         }
         if keep_every > 1

@@ -56,6 +56,7 @@ impl MillSink {
             let caps = sample?.caps()?;
             let kind = match caps.structure(0)?.name().starts_with("audio/") {
                 true => MediaKind::Audio,
+                // Pictures too.
                 false => MediaKind::Video,
             };
             inlets[at].track = pads::next_of(kind, inlets.iter().filter_map(|inlet| inlet.track));

@@ -1,6 +1,6 @@
 //! Checks: whether a template works here.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use streammill_media::{Format, MediaKind, Track};
 
@@ -13,7 +13,7 @@ use crate::{
         encoder::first_present,
         inspect,
         instance::{BuildError, Instance},
-        params::{self, Given, Kind, Rung, Value, Values},
+        params::{self, Given, Kind, Param, Rung, Value, Values},
         product::Emit,
         template::{Case, Launch, Template, TrackRule, When, line_in_fragments, line_of_word, line_of_word_in},
         trial::{self, TrialError},
@@ -65,6 +65,12 @@ impl Entry {
         let tracks: &[Track] = if self.template.is_source() { &[] } else { &clip.tracks };
         let fitted = self.template.fit(values, tracks);
         let encoders = first_present(&fitted.template, &self.encoders, is_installed)?;
+        if self.template.is_only_built() {
+            return match self.build(&self.template, values, tracks) {
+                Err(TrialError::Build(BuildError::NothingToDo)) => Ok(()),
+                built => built,
+            };
+        }
         trial::run(&fitted, &encoders, clip).await.map(drop)
     }
 
@@ -166,7 +172,7 @@ impl Template {
         // Defaults and the values of an enum were checked when the template was read.
         let mut values: Vec<Values> = choices
             .iter()
-            .filter_map(|given| params::resolve(&self.params, given).ok())
+            .filter_map(|given| params::resolve(&self.with_samples(), given).ok())
             .collect();
         if let Some((name, _)) = self.ladder() {
             let rung = |height: u32| Rung {
@@ -184,6 +190,16 @@ impl Template {
             values.extend(with_rungs);
         }
         values
+    }
+
+    /// Its parameters, with something for those that have no default.
+    fn with_samples(&self) -> BTreeMap<String, Param> {
+        let with_sample = |param: &Param| Param {
+            default: param.default.clone().or_else(|| param.sample()),
+            ..param.clone()
+        };
+        let params = self.params.iter();
+        params.map(|(name, param)| (name.clone(), with_sample(param))).collect()
     }
 
     /// The cases, and the launch beside them, that a trial with the clip does not come to. Each is a template of one case.

@@ -16,7 +16,7 @@ use super::super::{
 use crate::{
     config::Encoders,
     hub::{Hub, PublicationId, StreamKey},
-    output::hls,
+    output::{hls, pictures::Pictures},
 };
 
 /// The application of what a template makes. The hub is the preview's own, so nobody else can mean it.
@@ -40,6 +40,9 @@ pub(super) fn check(template: &Template) -> Result<(), String> {
         Output::Stream => Ok(()),
         Output::Segments => {
             Err("it makes segments for HLS; preview shows templates with output = \"stream\"".to_owned())
+        }
+        Output::Pictures => {
+            Err("it draws pictures for HTTP; preview shows templates with output = \"stream\"".to_owned())
         }
         Output::File => Err("it writes a file; preview shows templates with output = \"stream\"".to_owned()),
         Output::None => {
@@ -74,6 +77,7 @@ impl Work {
         let services = Services {
             hub: hub.clone(),
             segments: hls::Store::new(0),
+            pictures: Pictures::default(),
             hls: hls::Settings::default(),
             // Whoever looks on wants to see a crash.
             workers: None,

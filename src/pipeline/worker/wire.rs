@@ -100,6 +100,8 @@ pub enum MadeKind {
         /// See [`Chunk::starts_segment`].
         starts_segment: bool,
     },
+    /// See [`What::Picture`].
+    Picture,
     /// See [`What::End`].
     End,
 }
@@ -129,6 +131,7 @@ pub fn of_product(product: Product) -> (Word, Bytes) {
             },
             chunk.data,
         ),
+        What::Picture(picture) => (MadeKind::Picture, picture),
         What::End => (MadeKind::End, Bytes::new()),
     };
     (Word::Made { output, pad, kind }, media)
@@ -168,6 +171,7 @@ pub fn product(output: usize, pad: TrackKey, kind: MadeKind, media: Bytes) -> Pr
             independent,
             starts_segment,
         }),
+        MadeKind::Picture => What::Picture(media),
         MadeKind::End => What::End,
     };
     Product { output, pad, what }

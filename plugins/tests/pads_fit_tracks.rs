@@ -63,3 +63,17 @@ fn a_host_is_told_which_track_a_pad_turned_out_to_carry() {
     assert_eq!(tracks.iter().collect::<Vec<_>>(), ["audio", "audio_1", "video"]);
     assert_eq!(*ends, 3);
 }
+
+#[test]
+fn a_pad_to_which_nothing_ever_came_ends_with_the_others() {
+    let pipeline = launch(
+        "millsink name=out  videotestsrc num-buffers=5 ! x264enc tune=zerolatency ! h264parse ! out.video  identity ! out.audio",
+    );
+    let sink = pipeline.by_name("out").and_downcast::<MillSink>().unwrap();
+    sink.set_outlet(Arc::new(|_, _| Ok(())));
+    pipeline.set_state(gst::State::Playing).unwrap();
+    let bus = pipeline.bus().unwrap();
+    let message = bus.timed_pop_filtered(PATIENCE, &[gst::MessageType::Eos, gst::MessageType::Error]);
+    pipeline.set_state(gst::State::Null).unwrap();
+    assert_eq!(message.map(|message| message.type_()), Some(gst::MessageType::Eos));
+}

@@ -56,6 +56,8 @@ pub struct Blueprint {
     pub limits: Limits,
     /// How long nothing may move in it, in a worker.
     pub patience: Duration,
+    /// What it depends on may take its time to begin.
+    pub outside: bool,
 }
 
 /// A track on its way in.
@@ -195,6 +197,7 @@ impl Blueprint {
             output: template.output,
             origin: None,
             patience: patience(&coders),
+            outside: template.outside,
             encoders: coders,
             limits: Limits::default(),
         })

@@ -9,6 +9,7 @@ use streammill_media::{MediaKind, MediaTime, TrackKey};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backoff {
     failures: u32,
+    is_endless: bool,
 }
 
 impl Backoff {
@@ -20,15 +21,23 @@ impl Backoff {
     /// So many failures in a row are no accident.
     const MOST: u32 = 12;
 
-    /// How long to wait after a run that failed; `None` if it has failed too often. `jitter` from 0 to 1 keeps pipelines that failed together from starting
-    /// together: the wait is shortened by up to half.
+    /// One that never gives up: what fails is not the pipeline's own.
+    pub fn endless() -> Self {
+        Self {
+            is_endless: true,
+            ..Self::default()
+        }
+    }
+
+    /// How long to wait after a run that failed; `None` if it has failed too often. `jitter` from 0 to 1 keeps pipelines that
+    /// failed together from starting together: the wait is shortened by up to half.
     pub fn after(&mut self, ran: Duration, jitter: f64) -> Option<Duration> {
         self.failures = if ran >= Self::SOUND {
             1
         } else {
             self.failures.saturating_add(1)
         };
-        if self.failures >= Self::MOST {
+        if self.failures >= Self::MOST && !self.is_endless {
             return None;
         }
         let doublings = (self.failures - 1).min(16);
@@ -192,6 +201,14 @@ mod tests {
         let mut backoff = Backoff::default();
         let waits = std::iter::from_fn(|| backoff.after(Duration::from_secs(1), 0.0)).take(100);
         assert_eq!(waits.count(), 11);
+    }
+
+    #[test]
+    fn what_waits_for_others_is_never_given_up() {
+        let mut backoff = Backoff::endless();
+        let waits = std::iter::from_fn(|| backoff.after(Duration::from_secs(1), 0.0)).take(100);
+        let waits: Vec<_> = waits.collect();
+        assert_eq!((waits.len(), waits.last()), (100, Some(&Duration::from_secs(30))));
     }
 
     #[test]

@@ -53,6 +53,8 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(8);
 /// Room before the first frame of a source, for encoders that reorder.
 const HEADROOM: MediaTime = MediaTime::from_millis(250);
+/// A source that plays no longer than this is not begun again at once.
+const SHORTEST_TURN: Duration = Duration::from_secs(1);
 /// How often it is written down how a pipeline is.
 const NOTE: Duration = Duration::from_millis(500);
 
@@ -124,7 +126,10 @@ struct Supervisor {
 
 impl Supervisor {
     async fn run(&mut self) {
-        let mut backoff = Backoff::default();
+        let mut backoff = match self.job.template.outside {
+            true => Backoff::endless(),
+            false => Backoff::default(),
+        };
         loop {
             let began = Clock::now();
             let result = match self.job.input.clone() {
@@ -295,13 +300,15 @@ impl Supervisor {
             Err(Unbuilt::NothingToDo) => return Err(BuildError::NothingToDo.to_string().into()),
             Err(Unbuilt::Failed(failure)) => return Err(failure),
         };
-        let (stop, remote) = (self.stop.clone(), running.remote());
+        let (stop, remote, began) = (self.stop.clone(), running.remote(), Clock::now());
         let report = tokio::select! {
             () = stop.cancelled() => None,
             report = running.report() => Some(report),
             never = self.attend(&remote) => match never {},
         };
-        let again = self.job.template.on_end == OnEnd::Again && self.has_output.load(Ordering::Relaxed);
+        // What ends as soon as it has begun has failed, whatever it says.
+        let was_worth_it = began.elapsed() >= SHORTEST_TURN && self.has_output.load(Ordering::Relaxed);
+        let again = self.job.template.on_end == OnEnd::Again && was_worth_it;
         match report {
             None => {
                 self.finish(running).await;

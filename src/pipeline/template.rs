@@ -54,9 +54,10 @@ pub struct Template {
     /// Where it runs; `None` leaves that to [`Template::isolation`].
     #[serde(default)]
     pub isolation: Option<Isolation>,
-    /// How it is tried before anyone depends on it.
+    /// It depends on something outside of the server, a camera or a host, that may be away for long. Nothing is wrong with it
+    /// then: it is tried again for as long as it is wanted, and may take its time to begin.
     #[serde(default)]
-    pub trial: Trial,
+    pub outside: bool,
     /// What it means that a source comes to its end.
     #[serde(default)]
     pub on_end: OnEnd,
@@ -117,17 +118,6 @@ pub enum OnChange {
     /// It is finished and another one begun: for files, whose headers cannot change.
     #[default]
     Rotate,
-}
-
-/// How a template is tried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Trial {
-    /// It runs with the canned clip. What it is told nothing of by default is only built.
-    #[default]
-    Run,
-    /// It is only built: what it works with, a camera or a host, is not there when templates are tried.
-    Build,
 }
 
 /// What it means that a source comes to its end.
@@ -319,9 +309,9 @@ impl Template {
         self.launches().any(|launch| launch.source.is_some())
     }
 
-    /// Whether it is only built in a trial.
+    /// Whether it is only built in a trial: what it works with is not there.
     pub fn is_only_built(&self) -> bool {
-        self.trial == Trial::Build || self.params.values().any(|param| param.default.is_none())
+        self.outside || self.params.values().any(|param| param.default.is_none())
     }
 
     /// Its parameter for a ladder.

@@ -122,7 +122,45 @@ impl MillSink {
         }
         // A failure has been posted on the bus.
         let _ = self.deliver(track, Delivery::End);
+        self.end_unused();
     }
+
+    /// When all that came has ended, what never came has, too: a source without sound leaves the pad for sound alone, and
+    /// nobody else would ever end it.
+    fn end_unused(&self) {
+        let inlets = held(&self.inlets);
+        let waiting: Vec<_> = inlets
+            .iter()
+            .filter(|inlet| !inlet.has_ended)
+            .map(|inlet| inlet.pad.clone())
+            .collect();
+        drop(inlets);
+        if !waiting.iter().all(leads_nowhere) {
+            return;
+        }
+        for pad in waiting {
+            let events = [gst::event::StreamStart::new("unused"), gst::event::Eos::new()];
+            // A pad that takes no events is about to stop.
+            for event in events {
+                let _ = pad.send_event(event);
+            }
+        }
+    }
+}
+
+/// Whether nothing is linked where the elements before a pad begin: what it waits for has never turned up.
+fn leads_nowhere(pad: &gst::Pad) -> bool {
+    let mut pad = pad.clone();
+    // No chain is longer.
+    for _ in 0..100 {
+        let before = pad.peer().and_then(|peer| peer.parent_element());
+        let Some(before) = before else { return true };
+        match before.sink_pads().into_iter().next() {
+            Some(next) => pad = next,
+            None => return false,
+        }
+    }
+    false
 }
 
 /// The locks are held for single assignments only; a poisoned one is still whole.

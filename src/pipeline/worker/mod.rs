@@ -124,7 +124,10 @@ impl Workers {
             memory: blueprint.limits.memory,
             duty: Duty {
                 patience: blueprint.patience,
-                start: FIRST_OUTPUT,
+                start: match blueprint.outside {
+                    true => Duration::MAX,
+                    false => FIRST_OUTPUT,
+                },
                 makes: matches!(blueprint.output, Output::Stream | Output::Segments) && !blueprint.outlets.is_empty(),
                 is_source: blueprint.lanes.is_empty(),
             },

@@ -119,7 +119,9 @@ impl Bridge {
     /// Feeds a pipeline for as long as it is the right one. Its time begins with the first frame: muxers measure the length
     /// of a file from zero.
     pub async fn feed(&mut self, instance: &mut Running, on_change: OnChange, stop: &CancellationToken) -> Outcome {
-        let has_video = self.tracks().iter().any(|track| track.kind() == MediaKind::Video);
+        // Sound need not wait for pictures that this pipeline does not take.
+        let is_video = |track: &Track| track.kind() == MediaKind::Video && instance.takes(track.key());
+        let has_video = self.tracks().iter().any(is_video);
         let mut feeding = Feeding::new(has_video);
         let mut waits_since = None;
         loop {

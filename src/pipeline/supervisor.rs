@@ -409,6 +409,7 @@ impl Supervisor {
     async fn build(&mut self, tracks: &[Track]) -> Result<Running, Unbuilt> {
         let started = SystemTime::now();
         let fitted = self.equip(tracks).await?;
+        let isolation = fitted.template.isolation();
         let encoders = self.leases.chosen();
         let file = self.file(started).map(NewFile::create).transpose()?;
         let drawn = draw(&fitted, &encoders, tracks, file.as_deref());
@@ -429,7 +430,7 @@ impl Supervisor {
             taken(product)
         });
         let origin = Arc::new(blueprint.origin.map_or_else(OnceLock::new, OnceLock::from));
-        let running = match (&self.services.workers, self.job.template.isolation()) {
+        let running = match (&self.services.workers, isolation) {
             (Some(workers), Isolation::Process) => {
                 let worker = workers.start(blueprint.clone(), emit).await?;
                 Running::in_worker(worker, origin)

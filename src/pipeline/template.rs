@@ -291,7 +291,7 @@ impl Template {
         }
     }
 
-    /// Where it runs. Codecs and drivers crash, so what decodes or encodes has a worker of its own unless it says otherwise.
+    /// Where it runs, once it is fitted to a stream. Codecs and drivers crash, so what decodes or encodes has a worker of its own unless it says otherwise.
     pub fn isolation(&self) -> Isolation {
         let has_codec = || {
             let mut words = self.launches().flat_map(Launch::texts).flat_map(syntax::words);
@@ -299,7 +299,7 @@ impl Template {
         };
         match self.isolation {
             Some(isolation) => isolation,
-            None if !self.encoders.is_empty() || has_codec() => Isolation::Process,
+            None if has_codec() => Isolation::Process,
             None => Isolation::Inline,
         }
     }

@@ -5,3 +5,4 @@
 mod ladder;
 mod mill;
 mod shipped;
+mod shipped_renditions;

@@ -4,7 +4,12 @@ use bytes::Bytes;
 
 use crate::{
     Codec, Format, FrameRole, MediaKind, MediaTime, SampleClock, Timeline, Track, TrackId,
-    codec::{aac::AudioSpecificConfig, av1::Av1Config, h264::Sps, mp3, opus},
+    codec::{
+        aac::AudioSpecificConfig,
+        av1::{Av1Config, record_of_key_frame},
+        h264::Sps,
+        mp3, opus,
+    },
     flv::{self, script},
 };
 
@@ -95,6 +100,9 @@ pub fn codec_config(data: &[u8]) {
         opus::packet_samples(data),
         Av1Config::parse(data),
     );
+    if let Ok(Some(made)) = record_of_key_frame(data) {
+        assert!(Av1Config::parse(&made).is_ok_and(|config| config.sequence.is_some()));
+    }
 }
 
 fn check_track(track: &Track) {

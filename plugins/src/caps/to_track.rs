@@ -1,7 +1,7 @@
 //! From the caps of an encoder's buffers to a track.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use streammill_media::{Codec, Track, TrackId};
+use streammill_media::{Codec, Track, TrackId, codec::av1};
 
 use super::CapsError;
 
@@ -19,6 +19,11 @@ pub fn track_of_caps(caps: &gst::CapsRef, id: TrackId, first: &[u8]) -> Result<T
         Codec::Flac => {
             let header = stream_header(structure)?.ok_or_else(missing)?;
             header.slice(header.len().min(9)..)
+        }
+        // libaom's element tells nothing; the first key frame does.
+        Codec::Av1 if !structure.has_field("codec_data") => {
+            let record = av1::record_of_key_frame(first).map_err(CapsError::Frame)?;
+            record.ok_or_else(missing)?
         }
         _ => {
             let buffer = structure.get::<gst::Buffer>("codec_data").map_err(|_| missing())?;

@@ -5,4 +5,5 @@
 mod ladder;
 mod mill;
 mod shipped;
+mod shipped_pictures;
 mod shipped_renditions;

@@ -7,6 +7,7 @@ mod harness;
 
 mod a_callback_decides_about_publishers;
 mod a_ladder_does_with_the_encoders_there_are;
+mod a_stream_has_a_picture;
 mod a_worker_that_fails_costs_only_its_pipeline;
 mod an_encoder_that_fails_is_replaced;
 mod any_site_may_play_flv;
@@ -42,6 +43,7 @@ mod rtmps_by_sni_publishes_and_plays;
 mod second_publisher_is_rejected_and_first_goes_on;
 mod sigterm_drains;
 mod socket_file_publishes_and_plays;
+mod streams_leave_for_other_servers;
 mod streams_without_audio_or_video_work;
 mod timestamps_that_do_not_start_at_zero_work;
 mod too_many_connections_are_refused_with_a_reason;

@@ -43,6 +43,7 @@ mod rtmps_by_sni_publishes_and_plays;
 mod second_publisher_is_rejected_and_first_goes_on;
 mod sigterm_drains;
 mod socket_file_publishes_and_plays;
+mod streams_come_from_elsewhere;
 mod streams_leave_for_other_servers;
 mod streams_without_audio_or_video_work;
 mod timestamps_that_do_not_start_at_zero_work;

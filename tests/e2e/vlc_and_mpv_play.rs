@@ -1,8 +1,8 @@
 //! The players people have: VLC and mpv play RTMP, HTTP-FLV and HLS.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::process::Command;
 
-use crate::harness::{Process, Publish, Server, output_of, poll_until, program, seconds};
+use crate::harness::{Process, Publish, Server, cvlc, output_of, poll_until, program, seconds};
 
 const CONFIG: &str = "[apps.live]\npipelines = [\"hls\"]\n";
 
@@ -36,20 +36,11 @@ fn mpv() {
 #[test]
 fn vlc() {
     let (server, _publisher, urls) = start();
-    // VLC does not run as root, so it is somebody else there.
-    let home = server.folder().join("vlc");
-    fs::create_dir(&home).expect("a home for VLC");
-    fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).expect("anybody's home");
-    fs::set_permissions(server.folder(), fs::Permissions::from_mode(0o755)).expect("a way to it");
-    let is_root = fs::read_to_string("/proc/self/status").is_ok_and(|status| status.contains("\nUid:\t0\t"));
     for url in urls {
         poll_until(seconds(40), &url, || {
-            let line = "cvlc -vv --no-color --vout dummy --aout dummy --run-time 4 --play-and-exit";
-            let mut vlc = match is_root {
-                true => program(&format!("setpriv --reuid=65534 --regid=65534 --clear-groups {line}")),
-                false => program(line),
-            };
-            vlc.env("HOME", &home).arg(&url);
+            let arguments = "-vv --no-color --vout dummy --aout dummy --run-time 4 --play-and-exit";
+            let mut vlc = cvlc(arguments, server.folder());
+            vlc.arg(&url);
             let said = said_by(vlc);
             let has_pictures = said.contains("Received first picture");
             let has_sound = said.contains("audio output") || said.contains("output 's16") || said.contains("aout");

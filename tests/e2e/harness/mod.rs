@@ -16,6 +16,7 @@ mod publish;
 mod relay;
 mod server;
 mod service;
+mod vlc;
 pub(crate) mod wire;
 
 pub(crate) use authority::Certificate;
@@ -28,6 +29,7 @@ pub(crate) use publish::{Publish, clip};
 pub(crate) use relay::{relay_to, relay_to_file};
 pub(crate) use server::{Server, get, http_client, media_playlists, streammill};
 pub(crate) use service::Service;
+pub(crate) use vlc::cvlc;
 
 use std::{
     thread,

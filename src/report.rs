@@ -2,7 +2,7 @@
 
 mod encoders;
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use crate::{
     config::{Config, ConfigError, Problem},
@@ -10,7 +10,7 @@ use crate::{
         self, StartError,
         encoder::{Equipment, Map},
         library::{Entry, Library, UnknownTemplate},
-        plan::Plan,
+        plan::{Plan, RECORD},
     },
     rtmp,
 };
@@ -43,11 +43,18 @@ pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> Result<Re
     pipeline::start()?;
     let (library, mut problems) = Library::load(&config.templates.paths);
     let library = library.with_encoders(&map(config));
-    let mut text = String::new();
+    let (mut text, used) = (String::new(), used(config));
     for entry in library.iter() {
         progress(&entry.template.name);
+        // What nobody uses need not be installed.
+        let is_idle = entry.path.is_none() && !used.contains(entry.template.name.as_str());
         match entry.check().await {
-            Some(problem) => problems.push(problem),
+            Some(problem) => match entry.installed() {
+                Err(missing) if is_idle => {
+                    writeln!(text, "template {}: cannot run here: {missing}", entry.template.name)?
+                }
+                _ => problems.push(problem),
+            },
             None => writeln!(text, "template {}: good", entry.template.name)?,
         }
     }
@@ -84,6 +91,15 @@ pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> Result<Re
         text,
         problems: problems.len(),
     })
+}
+
+/// The templates that a configuration names.
+fn used(config: &Config) -> BTreeSet<&str> {
+    let apps = config.apps.values().chain([&config.defaults]);
+    let pipelines = apps.flat_map(|app| app.pipelines().iter().map(|used| used.template.as_str()));
+    let sources = config.sources.values().map(|source| source.template.as_str());
+    // It belongs to `record = …`, which an application or a callback may say.
+    pipelines.chain(sources).chain([RECORD]).collect()
 }
 
 /// The encoders to check templates with. What is wrong with the configuration's own is told elsewhere.

@@ -13,12 +13,37 @@ use streammill::pipeline::{
 const HOSTILE: [&str; 7] = [
     "x\" ! filesink location=/tmp/x",
     "x ! filesink location=/tmp/x",
-    "-5",
+    "-99999",
     "99999999999999999999",
     "NULL",
     "",
     "%n%s",
 ];
+
+/// Where a free text may go: to properties that show it, or that name something which cannot do harm.
+const TEXTS: [(&str, &str); 3] = [
+    ("overlay", "caption:text"),
+    ("overlay", "clock:time-format"),
+    // A source's, so that only the configuration sets it.
+    ("screen", "screen:display-name"),
+];
+
+/// No address of any scheme, or of one that leads to a file.
+const ADDRESSES: [&str; 9] = [
+    "file:///etc/passwd",
+    "rtmp:",
+    "//a.example/live",
+    "javascript:alert(1)",
+    "data:text/plain,x",
+    "fd://0",
+    "rtmp://a.example/x y",
+    "rtmp://a.example/x\" ! filesink location=/tmp/x",
+    "rtmp://a.example/{name}{password}",
+];
+
+fn given(name: &str, value: impl Into<toml::Value>) -> BTreeMap<String, toml::Value> {
+    BTreeMap::from([(name.to_owned(), value.into())])
+}
 
 #[test]
 fn no_parameter_of_a_shipped_template_takes_a_hostile_value() {
@@ -26,26 +51,56 @@ fn no_parameter_of_a_shipped_template_takes_a_hostile_value() {
     assert!(problems.is_empty(), "{problems:?}");
     let mut tried = 0;
     for entry in library.iter() {
-        for (name, param) in &entry.template.params {
-            assert_ne!(
-                param.kind,
-                Kind::String,
-                "free text in a shipped template needs a test of its own"
-            );
-            for hostile in HOSTILE {
-                let given = BTreeMap::from([(name.clone(), toml::Value::String(hostile.to_owned()))]);
-                let result = params::resolve(&entry.template.params, &given);
-                assert!(result.is_err(), "{}: {name} took {hostile:?}", entry.template.name);
+        let (template, params) = (&entry.template.name, &entry.template.params);
+        for (name, param) in params {
+            // The others need something to be given, which is no matter here.
+            let alone = BTreeMap::from([(name.clone(), param.clone())]);
+            let tries: Vec<&str> = match param.kind {
+                Kind::String => {
+                    for target in param.targets() {
+                        let target = target.to_string();
+                        let is_known = TEXTS.contains(&(template.as_str(), target.as_str()));
+                        assert!(is_known, "{template}: a free text goes to {target}");
+                    }
+                    Vec::new()
+                }
+                // Whoever is not the operator names no file at all.
+                Kind::File => {
+                    for path in ["", "/etc/passwd", "../x", "x.png"] {
+                        let error = params::check_source(params, &given(name, path)).unwrap_err();
+                        assert!(error.to_string().contains("only the configuration"), "{error}");
+                        tried += 1;
+                    }
+                    Vec::new()
+                }
+                Kind::Url => HOSTILE.into_iter().chain(ADDRESSES).collect(),
+                _ => HOSTILE.to_vec(),
+            };
+            for hostile in tries {
+                let result = params::resolve(&alone, &given(name, hostile));
+                assert!(result.is_err(), "{template}: {name} took {hostile:?}");
                 tried += 1;
             }
-            for number in [-5, i64::MIN, i64::MAX, 99_999_999_999] {
-                let given = BTreeMap::from([(name.clone(), toml::Value::Integer(number))]);
-                let result = params::resolve(&entry.template.params, &given);
-                assert!(result.is_err(), "{}: {name} took {number}", entry.template.name);
+            for number in [-99_999, i64::MIN, i64::MAX, 99_999_999_999] {
+                let result = params::resolve(&alone, &given(name, number));
+                assert!(result.is_err(), "{template}: {name} took {number}");
             }
         }
     }
-    assert!(tried > 50, "only {tried} values were tried");
+    assert!(tried > 500, "only {tried} values were tried");
+}
+
+#[test]
+fn what_is_missing_is_asked_for_by_name() {
+    let (library, _) = Library::load(&[]);
+    let relay = &library.find("relay-rtmp").unwrap().template;
+    let error = params::resolve(&relay.params, &BTreeMap::new())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("parameter 'url' is needed: Where to: rtmp://"),
+        "{error}"
+    );
 }
 
 async fn complaint_about(text: &str) -> String {

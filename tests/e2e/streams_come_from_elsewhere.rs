@@ -26,10 +26,9 @@ fn file(folder: &tempfile::TempDir, name: &str, length: u32) -> PathBuf {
 }
 
 fn assert_plays(server: &Server, tracks: &[&str]) {
-    let seen = poll_until(seconds(40), "the source's stream", || {
-        probe(&server.rtmp("live/in"), 4)
-            .ok()
-            .filter(|seen| !seen.video().is_empty())
+    let seen = poll_until(seconds(60), "the source's stream", || {
+        let seen = probe(&server.rtmp("live/in"), 4).ok()?;
+        (!seen.video().is_empty() && seen.has_no_hole_for(2.0)).then_some(seen)
     });
     assert_eq!(seen.tracks, tracks);
     seen.assert_rises_for(2.0);

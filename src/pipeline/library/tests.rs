@@ -7,7 +7,34 @@ fn the_shipped_templates_are_there() {
     let (library, problems) = Library::load(&[]);
     assert_eq!(problems, []);
     let names: Vec<_> = library.iter().map(|entry| entry.template.name.as_str()).collect();
-    assert_eq!(names, ["demo", "hls", "ladder", "record", "transcode"]);
+    assert_eq!(
+        names,
+        [
+            "audio",
+            "av1",
+            "camera",
+            "demo",
+            "file",
+            "hevc",
+            "hls",
+            "ladder",
+            "overlay",
+            "pull-http",
+            "pull-rtmp",
+            "pull-rtmps",
+            "pull-rtsp",
+            "pull-srt",
+            "record",
+            "relay-rtmp",
+            "relay-rtmps",
+            "relay-srt",
+            "remux",
+            "screen",
+            "sound",
+            "thumbnail",
+            "transcode"
+        ]
+    );
     let error = library.find("recrod").unwrap_err().to_string();
     assert_eq!(error, "there is no template 'recrod'; did you mean 'record'?");
 }

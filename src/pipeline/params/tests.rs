@@ -186,3 +186,71 @@ fn a_ladder_that_nobody_can_climb_is_refused() {
         assert!(error.contains(reason), "{rungs}: {error}");
     }
 }
+
+#[test]
+fn a_url_is_of_the_right_scheme_and_shown_without_its_key() {
+    let url = param("type = 'url'\nschemes = ['rtmp', 'rtmps']");
+    let value = url.read(&text("rtmp://a.example/live/key-1234")).unwrap();
+    assert_eq!(value.to_string(), "rtmp://a.example/***");
+    assert!(!format!("{value:?}").contains("1234"));
+    let error = url.read(&text("http://a.example/live")).unwrap_err();
+    assert_eq!(error, "an address that begins with rtmp:// or rtmps:// is needed");
+    for hostile in HOSTILE {
+        assert!(url.read(&text(hostile)).is_err(), "{hostile:?}");
+    }
+}
+
+#[test]
+fn a_secret_is_shown_to_nobody_even_when_it_is_wrong() {
+    let secret = param("type = 'string'\nsecret = true\nmax_length = 8");
+    assert_eq!(secret.read(&text("hush")).unwrap().to_string(), "***");
+    let error = secret.read(&text("hush-hush-hush")).unwrap_err();
+    assert_eq!(error, "this is no text of at most 8 characters");
+}
+
+#[test]
+fn only_the_operator_names_files() {
+    let declared = BTreeMap::from([("logo".to_owned(), param("type = 'file'\ndefault = ''"))]);
+    let given = Given::from([("logo".to_owned(), text("/etc/passwd"))]);
+    assert!(resolve(&declared, &given).is_ok());
+    assert_eq!(
+        change(&declared, &Values::new(), &given).unwrap_err(),
+        ParamError::Reserved {
+            name: "logo".to_owned()
+        }
+    );
+}
+
+#[test]
+fn what_has_no_default_has_to_be_given() {
+    let declared = BTreeMap::from([("url".to_owned(), param("type = 'url'\nsummary = 'Where to'"))]);
+    let error = resolve(&declared, &Given::new()).unwrap_err();
+    assert_eq!(error.to_string(), "parameter 'url' is needed: Where to");
+    for text in ["type = 'int'", "type = 'enum'\nvalues = ['a']", "type = 'ladder'"] {
+        assert_eq!(
+            param(text).contradiction().as_deref(),
+            Some("a `default` is needed"),
+            "{text}"
+        );
+    }
+    for kind in ["url", "file", "string"] {
+        let param = param(&format!("type = '{kind}'"));
+        assert_eq!(param.contradiction(), None);
+        assert!(param.read(&param.sample().unwrap()).is_ok(), "{kind}");
+    }
+}
+
+#[test]
+fn an_address_for_every_stream_becomes_one_for_each() {
+    let url = param("type = 'url'")
+        .read(&text("rtmp://a.example/{app}/{name}"))
+        .unwrap();
+    let values = Values::from([("url".to_owned(), url)]);
+    assert_eq!(first_pattern(&values), Some("url"));
+    let values = of_stream(&values, "live", "a");
+    assert_eq!(first_pattern(&values), None);
+    assert_eq!(
+        values["url"],
+        param("type = 'url'").read(&text("rtmp://a.example/live/a")).unwrap()
+    );
+}

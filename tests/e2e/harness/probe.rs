@@ -83,6 +83,15 @@ impl Probe {
         self.packets.get("audio").map_or(&[], Vec::as_slice)
     }
 
+    /// Whether every track goes on without a hole for at least `length` seconds: not so while a publisher is exchanged.
+    pub(crate) fn has_no_hole_for(&self, length: f64) -> bool {
+        let is_whole = |packets: &Vec<Packet>| {
+            let has_hole = packets.windows(2).any(|pair| pair[1].dts - pair[0].dts >= 0.5);
+            !has_hole && packets.last().is_some_and(|last| last.dts - packets[0].dts >= length)
+        };
+        !self.packets.is_empty() && self.packets.values().all(is_whole)
+    }
+
     /// Every track rises without a hole for at least `length` seconds, and the tracks run beside each other.
     pub(crate) fn assert_rises_for(&self, length: f64) {
         for pair in self.video().windows(2) {

@@ -13,6 +13,7 @@ use streammill::{
         encoder::probe,
         library::Library,
         preview::{Request, preview},
+        template::SCHEMA,
     },
     report, server, telemetry,
 };
@@ -36,6 +37,12 @@ enum Command {
     Templates {
         /// The template to show.
         name: Option<String>,
+        /// Draw it, as a picture in SVG, to a file or standard output.
+        #[arg(long, value_name = "FILE", requires = "name", num_args = 0..=1)]
+        graph: Option<Option<PathBuf>>,
+        /// Print the JSON schema of template files, for editors.
+        #[arg(long, conflicts_with_all = ["name", "graph"])]
+        schema: bool,
         #[command(flatten)]
         files: Files,
     },
@@ -176,7 +183,27 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             pipeline::worker::child::run()?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Templates { name, files } => {
+        Command::Templates { schema: true, .. } => {
+            print!("{SCHEMA}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Templates {
+            name: Some(name),
+            graph: Some(to),
+            files,
+            ..
+        } => {
+            let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+            let picture = runtime.block_on(report::graph(&files.load()?, &name))?;
+            match to {
+                Some(path) => {
+                    std::fs::write(&path, picture).with_context(|| format!("cannot write {}", path.display()))?
+                }
+                None => print!("{picture}"),
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Templates { name, files, .. } => {
             print!("{}", report::templates(&files.load()?, name.as_deref())?);
             Ok(ExitCode::SUCCESS)
         }

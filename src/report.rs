@@ -9,6 +9,7 @@ use crate::{
     pipeline::{
         self, StartError,
         encoder::{Equipment, Map},
+        graph::GraphError,
         library::{Entry, Library, UnknownTemplate},
         plan::{Plan, RECORD},
     },
@@ -48,7 +49,7 @@ pub async fn check(config: &Config, mut progress: impl FnMut(&str)) -> Result<Re
         progress(&entry.template.name);
         // What nobody uses need not be installed.
         let is_idle = entry.path.is_none() && !used.contains(entry.template.name.as_str());
-        match entry.check().await {
+        match entry.check(None).await {
             Some(problem) => match entry.installed() {
                 Err(missing) if is_idle => {
                     writeln!(text, "template {}: cannot run here: {missing}", entry.template.name)?
@@ -105,6 +106,15 @@ fn used(config: &Config) -> BTreeSet<&str> {
 /// The encoders to check templates with. What is wrong with the configuration's own is told elsewhere.
 fn map(config: &Config) -> Map {
     Map::new(&config.encoders.elements).unwrap_or_else(|_| Map::built_in())
+}
+
+/// A template as a picture, in SVG.
+pub async fn graph(config: &Config, name: &str) -> Result<String, ReportError> {
+    pipeline::start()?;
+    let (library, _) = Library::load(&config.templates.paths);
+    let library = library.with_encoders(&map(config));
+    let dot = library.find(name)?.graph().map_err(ReportError::Graph)?;
+    Ok(pipeline::graph::svg(&dot).await?)
 }
 
 /// The templates in a table, or one with its parameters.
@@ -181,6 +191,12 @@ pub enum ReportError {
     /// There is no template of the name that was asked for.
     #[error(transparent)]
     Unknown(#[from] UnknownTemplate),
+    /// The template cannot be built.
+    #[error("no graph: {0}")]
+    Graph(String),
+    /// The graph cannot be drawn.
+    #[error(transparent)]
+    Drawing(#[from] GraphError),
     /// Text could not be put together.
     #[error(transparent)]
     Format(#[from] std::fmt::Error),

@@ -30,6 +30,7 @@ use crate::{
         encoder::{Equipment, probe::Prober},
         library::Library,
         plan::Plan,
+        reload::Reload,
         roster::Roster,
         supervisor::Services,
         worker::{Limits, Workers},
@@ -95,6 +96,7 @@ struct Server {
 impl Server {
     /// Starts the parts: what the others build on first, what lets clients in last.
     async fn start(config: Config) -> Result<Self, ServerError> {
+        let config = Arc::new(config);
         raise_file_limit();
         let stages = Stages::default();
         let apps: BTreeMap<String, App> = config
@@ -135,7 +137,7 @@ impl Server {
             for address in &config.rtmp.tls_listen {
                 rtmp_listeners.push(rtmp::Listener::bind(address)?.with_tls(&certificates)?);
             }
-            let hangup = signal(SignalKind::hangup()).map_err(ServerError::Signals)?;
+            let hangup = hangup()?;
             let keep_fresh = certificates.keep_fresh(hangup, stages.connections.stop.clone());
             stages.connections.tasks.spawn(keep_fresh);
         }
@@ -191,6 +193,16 @@ impl Server {
             },
             encoders: equipment.bench.clone(),
         };
+        let reload = Reload {
+            library: plan.library().clone(),
+            config: config.clone(),
+            roster: roster.clone(),
+            workers: services.workers.clone(),
+        };
+        stages
+            .pipelines
+            .tasks
+            .spawn(reload.run(hangup()?, stages.pipelines.stop.clone()));
         stages
             .pipelines
             .tasks
@@ -273,6 +285,11 @@ async fn prepare(config: &Config) -> Result<(Plan, Equipment), ServerError> {
     prepared
         .await
         .unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
+}
+
+/// SIGHUP: look at files again.
+fn hangup() -> Result<Signal, ServerError> {
+    signal(SignalKind::hangup()).map_err(ServerError::Signals)
 }
 
 /// Does what a callback's reply wants done with a stream. What cannot be done does not cost the stream.

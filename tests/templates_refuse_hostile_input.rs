@@ -110,7 +110,7 @@ async fn complaint_about(text: &str) -> String {
     std::fs::write(&file, text).unwrap();
     let (library, problems) = Library::load(&[dir.path().to_owned()]);
     assert!(problems.is_empty(), "{problems:?}");
-    let problem = library.find("mine").unwrap().check().await;
+    let problem = library.find("mine").unwrap().check(None).await;
     let shown = problem.map_or_else(String::new, |problem| problem.to_string());
     shown.replace(&file.display().to_string(), "mine.toml")
 }

@@ -18,6 +18,7 @@ mod pipelines;
 mod reply;
 mod route;
 mod stat;
+mod templates;
 mod websocket;
 
 use std::{
@@ -285,6 +286,7 @@ impl Request {
                 None => reply::failure(StatusCode::NOT_FOUND, live::NOT_LIVE),
             },
             Route::Pipelines(route) => pipelines::answer(site, route, self, body).await,
+            Route::Templates => reply::json(&templates::list(site)),
             Route::Encoders => reply::json(&(site.encoders)()),
             Route::Stat => match stat::document(site) {
                 Ok(document) => reply::whole("text/xml", reply::FRESH, document),

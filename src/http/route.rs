@@ -29,6 +29,8 @@ pub(super) enum Route {
     Pipelines(PipelineRoute),
     /// `/api/v1/encoders`
     Encoders,
+    /// `/api/v1/templates`
+    Templates,
     /// `/healthz`
     Health,
     /// `/readyz`
@@ -121,6 +123,7 @@ impl Route {
                 Ok(Self::Pipelines(route))
             }
             ["api", "v1", "encoders"] => Ok(Self::Encoders),
+            ["api", "v1", "templates"] => Ok(Self::Templates),
             ["api", ..] => Err(RouteError::Unknown),
             [app, name @ .., file] => Self::of_stream(app, name, file),
             _ => Err(RouteError::Unknown),
@@ -253,6 +256,7 @@ mod tests {
             ("/api/v1/server", Route::Server),
             ("/api/v1/streams", Route::Streams),
             ("/api/v1/streams/live/x.y", Route::Stream(stream("live", "x.y"))),
+            ("/api/v1/templates", Route::Templates),
             ("/api/v1/pipelines", Route::Pipelines(PipelineRoute::All)),
             ("/api/v1/pipelines/7", Route::Pipelines(PipelineRoute::One(7))),
             ("/api/v1/pipelines/7/graph", Route::Pipelines(PipelineRoute::Graph(7))),

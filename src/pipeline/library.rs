@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use rust_embed::RustEmbed;
@@ -43,6 +44,10 @@ pub struct Entry {
     pub path: Option<PathBuf>,
     /// Why what stands in its file now is not used; it is as it was before.
     pub problem: Option<Problem>,
+    /// Why it does not work here, if a trial has shown that.
+    pub flaw: Option<Problem>,
+    /// When it was read as it is.
+    pub loaded: SystemTime,
     text: Arc<str>,
     /// The files that its fragments may be from.
     sheets: Arc<[File]>,
@@ -92,6 +97,12 @@ impl Library {
     /// Reads all of it anew. Where a file has become bad, what was in it before stays, and says so.
     pub fn reload(&self, directories: &[PathBuf]) -> Self {
         let (mut library, problems) = Self::load_for(directories, self.encoders.clone());
+        for (name, entry) in &mut library.templates {
+            let before = self.templates.get(name);
+            if let Some(before) = before.filter(|before| before.is_same(entry)) {
+                (entry.loaded, entry.flaw) = (before.loaded, before.flaw.clone());
+            }
+        }
         for entry in self.templates.values() {
             let Some(path) = &entry.path else { continue };
             let of_file = |problem: &&Problem| problem.place.as_ref().is_some_and(|(place, _)| covers(place, path));
@@ -109,11 +120,38 @@ impl Library {
         library
     }
 
+    /// The templates of the operator's that are not as they were in `before`.
+    pub fn changed_since(&self, before: &Self) -> Vec<Entry> {
+        let own = self
+            .templates
+            .values()
+            .filter(|entry| entry.path.is_some() && entry.problem.is_none());
+        let is_new = |entry: &&Entry| {
+            let known = before.templates.get(&entry.template.name);
+            known.is_none_or(|known| known.loaded != entry.loaded || !known.is_same(entry))
+        };
+        own.filter(is_new).cloned().collect()
+    }
+
+    /// Notes that a trial has shown a template not to work. One that was there before and did takes its place.
+    pub fn fault(&mut self, name: &str, problem: Problem, before: &Self) {
+        let worked = before.templates.get(name).filter(|entry| entry.flaw.is_none());
+        match (worked, self.templates.get_mut(name)) {
+            (Some(worked), Some(entry)) => {
+                *entry = Entry {
+                    problem: Some(problem),
+                    ..worked.clone()
+                }
+            }
+            (None, Some(entry)) => entry.flaw = Some(problem),
+            (_, None) => {}
+        }
+    }
+
     /// What is wrong with a template's elements, if it is not the one that was there before.
     fn unusable(&self, before: &Entry) -> Option<Problem> {
         let now = self.templates.get(&before.template.name)?;
-        let is_same = now.path == before.path && now.template == before.template;
-        if is_same { None } else { now.inspect() }
+        if now.is_same(before) { None } else { now.inspect() }
     }
 
     /// The same with other encoders to check templates with than those that are built in.
@@ -132,6 +170,8 @@ impl Library {
                     template: Arc::new(template),
                     path,
                     problem: None,
+                    flaw: None,
+                    loaded: SystemTime::now(),
                     text: text.into(),
                     sheets: self.sheets.clone(),
                     encoders: self.encoders.clone(),
@@ -141,6 +181,16 @@ impl Library {
             }
             Err(problems) => problems,
         }
+    }
+
+    /// The files that a directory's templates and fragments are read from.
+    pub fn files(directory: impl AsRef<Path>) -> Vec<PathBuf> {
+        let folders = [directory.as_ref().to_owned(), directory.as_ref().join(FRAGMENTS)];
+        // What cannot be read is told when it is to be read.
+        folders
+            .iter()
+            .flat_map(|folder| files_of(folder).unwrap_or_default())
+            .collect()
     }
 
     /// A template by name.
@@ -167,13 +217,18 @@ impl Library {
     pub async fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for entry in self.iter() {
-            problems.extend(entry.check().await);
+            problems.extend(entry.check(None).await);
         }
         problems
     }
 }
 
 impl Entry {
+    /// Whether it is as another one is.
+    fn is_same(&self, other: &Self) -> bool {
+        self.path == other.path && self.template == other.template
+    }
+
     /// Where it comes from, for messages.
     pub fn place(&self) -> PathBuf {
         let shipped = || Path::new("pipelines").join(format!("{}.toml", self.template.name));

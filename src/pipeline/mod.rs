@@ -1,6 +1,7 @@
 //! Pipelines: what is done with streams, by templates.
 //!
-//! [`template`] and [`params`] say what there is to do, [`library`] where it comes from, [`plan`] what of it is asked for.
+//! [`template`] and [`params`] say what there is to do, [`library`] where it comes from, [`plan`] what of it is asked for;
+//! [`reload`] keeps all three fresh.
 //! The [`conductor`] runs the plan: it gives every pipeline a [`supervisor`], which builds an [`instance`] and feeds it
 //! through a [`bridge`]; what comes out goes through [`publisher`] to the hub, or through [`segments`] to the packager. This
 //! is the only part of the server that knows GStreamer. It knows no protocol.
@@ -30,6 +31,7 @@ pub mod preview;
 pub mod product;
 pub mod publisher;
 pub mod recording;
+pub mod reload;
 pub mod roster;
 pub mod running;
 pub mod segments;

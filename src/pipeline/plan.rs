@@ -173,6 +173,11 @@ impl Plan {
         if problems.is_empty() { Ok(plan) } else { Err(problems) }
     }
 
+    /// The templates it is made from.
+    pub fn library(&self) -> &Library {
+        &self.library
+    }
+
     /// Checks a pipeline that is asked for in an app while the server runs.
     pub fn prepare(&self, app: &str, used: &PipelineUse) -> Result<Prepared, String> {
         let defaults = self.defaults.get(app).cloned().unwrap_or_default();

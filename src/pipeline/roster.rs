@@ -21,7 +21,7 @@ use super::{
     plan::{Candidate, LiveStream, PipelineId, Plan, Prepared, RECORD, Start},
 };
 use crate::{
-    config::PipelineUse,
+    config::{PipelineUse, Problem},
     hub::{Hub, PublicationId, StreamKey},
 };
 
@@ -41,15 +41,26 @@ pub struct Roster {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     pub(super) plan: Arc<Plan>,
+    /// Why what the template files say now is not the plan.
+    pub(super) refused: Vec<Problem>,
     pub(super) members: BTreeMap<PipelineId, Member>,
     /// What was ordered beyond the plan.
-    pub(super) orders: BTreeMap<PublicationId, Vec<(u64, Prepared)>>,
+    pub(super) orders: BTreeMap<PublicationId, Vec<Order>>,
     /// What is to run although nothing else starts it.
     pub(super) started: BTreeSet<PipelineId>,
     /// What was stopped, and is not to be started again.
     pub(super) stopped: BTreeSet<PipelineId>,
     next_order: u64,
     next_number: u64,
+}
+
+/// A pipeline that was ordered for a stream.
+#[derive(Debug)]
+pub(super) struct Order {
+    number: u64,
+    app: String,
+    used: PipelineUse,
+    prepared: Prepared,
 }
 
 #[derive(Debug)]
@@ -119,7 +130,12 @@ impl Roster {
                 "{key} has {MAX_ORDERS} ordered pipelines already"
             )));
         }
-        orders.push((number, prepared));
+        orders.push(Order {
+            number,
+            app: key.app().to_owned(),
+            used: used.clone(),
+            prepared,
+        });
         book.next_order += 1;
         if candidate.start == Start::Manual {
             book.started.insert(id.clone());
@@ -188,7 +204,7 @@ impl Roster {
         if let Some(publication) = id.publication()
             && let Some(orders) = book.orders.get_mut(&publication)
         {
-            orders.retain(|(order, _)| PipelineId::Ordered(publication, *order) != id);
+            orders.retain(|order| PipelineId::Ordered(publication, order.number) != id);
         }
         book.started.remove(&id);
         if let Some(member) = book.members.get(&id) {
@@ -251,8 +267,28 @@ impl Roster {
 
     /// Exchanges the plan: pipelines that run keep what they began with.
     pub fn adopt(&self, plan: Plan) {
-        self.book().plan = Arc::new(plan);
+        let mut book = self.book();
+        // What was ordered is for the next start from the new templates, too; from the old ones where it does not fit those.
+        for order in book.orders.values_mut().flatten() {
+            if let Ok(prepared) = plan.prepare(&order.app, &order.used) {
+                order.prepared = prepared;
+            }
+        }
+        book.plan = Arc::new(plan);
+        book.refused.clear();
+        drop(book);
         self.changed.notify_one();
+    }
+
+    /// Keeps the plan, because the configuration does not fit the templates as they are now.
+    pub fn refuse(&self, problems: Vec<Problem>) {
+        self.book().refused = problems;
+    }
+
+    /// The plan, and why what the template files say now is not it.
+    pub fn plan(&self) -> (Arc<Plan>, Vec<Problem>) {
+        let book = self.book();
+        (book.plan.clone(), book.refused.clone())
     }
 
     /// The lock is held for map operations only; a poisoned one is still whole.
@@ -278,9 +314,10 @@ impl Book {
     pub(super) fn ordered(&self, live: &[LiveStream]) -> Vec<Candidate> {
         let of_stream = |stream: &LiveStream| {
             let orders = self.orders.get(&stream.id).map(Vec::as_slice).unwrap_or_default();
-            let candidate = |(number, prepared): &(u64, Prepared)| {
+            let candidate = |order: &Order| {
+                let id = PipelineId::Ordered(stream.id, order.number);
                 // That it can run was found out when it was ordered.
-                prepared.candidate(stream, PipelineId::Ordered(stream.id, *number)).ok()
+                order.prepared.candidate(stream, id).ok()
             };
             orders.iter().filter_map(candidate).collect::<Vec<_>>()
         };

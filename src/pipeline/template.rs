@@ -9,6 +9,7 @@ mod contradictions;
 mod fit;
 mod fragment;
 mod place;
+mod schema;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -19,6 +20,7 @@ pub use case::{Case, TrackRule, When};
 pub use fit::{Fitted, output_name};
 pub use fragment::Fragments;
 pub(super) use place::{line_in_fragments, line_of_word, line_of_word_in};
+pub use schema::SCHEMA;
 
 use super::{
     encoder::Role,

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use streammill_media::{Track, TrackKey};
+use streammill_media::{MediaTime, Track, TrackKey};
 use tokio::time::{sleep, timeout};
 
 use super::{
@@ -18,7 +18,9 @@ use super::{
     encoder::{Chosen, NoEncoder},
     instance::{BuildError, Failure, Instance, Report},
     product::{Emit, What},
+    running::Running,
     template::{Fitted, Output},
+    worker::Workers,
 };
 
 /// Time a template has to get through three seconds of media.
@@ -37,7 +39,14 @@ pub struct Findings {
 }
 
 /// Runs a template, fitted to a clip's tracks, with that clip. `Ok(None)` if it has nothing to do with them.
-pub async fn run(fitted: &Fitted, encoders: &Chosen, clip: &Clip) -> Result<Option<Findings>, TrialError> {
+///
+/// With `workers` it runs in one of them, because it may crash; else in this process.
+pub async fn run(
+    fitted: &Fitted,
+    encoders: &Chosen,
+    clip: &Clip,
+    workers: Option<&Workers>,
+) -> Result<Option<Findings>, TrialError> {
     let arrived = Arc::new(Mutex::new(BTreeSet::new()));
     let dir = tempdir().map_err(|error| format!("no place for a trial recording: {error}"))?;
     let file = dir.0.join("trial");
@@ -56,19 +65,25 @@ pub async fn run(fitted: &Fitted, encoders: &Chosen, clip: &Clip) -> Result<Opti
     };
     let expected = expected(&blueprint);
     let origin = Arc::new(OnceLock::new());
-    let built = Instance::build(&blueprint, &origin, &counting(&blueprint, arrived.clone()));
-    let mut instance = built.map_err(TrialError::Build)?;
-    instance.start()?;
+    let emit = counting(&blueprint, arrived.clone());
+    let mut running = match workers {
+        Some(workers) => Running::in_worker(workers.start(blueprint, emit).await?, origin),
+        None => {
+            let mut instance = Instance::build(&blueprint, &origin, &emit).map_err(TrialError::Build)?;
+            instance.start()?;
+            Running::here(instance, origin)
+        }
+    };
+    running.origin(MediaTime::ZERO);
     let seen = || arrived.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if template.is_source() {
-        wait_for_output(&mut instance, || expected.is_subset(&seen())).await?;
-        instance.stop().await;
+        wait_for_output(&mut running, || expected.is_subset(&seen())).await?;
+        running.stop().await;
     } else {
         for frame in &clip.frames {
-            let pushed = instance.push(frame.track_key(), frame.data(), frame.key, frame.dts, frame.pts);
-            pushed.map_err(|error| error.to_string())?;
+            running.push(frame.track_key(), frame.data(), frame.key, frame.dts, frame.pts)?;
         }
-        instance.finish(PATIENCE).await?;
+        running.finish(PATIENCE).await?;
     }
     let file_bytes = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
     let findings = Findings {
@@ -112,7 +127,7 @@ fn expected(blueprint: &Blueprint) -> BTreeSet<Arrival> {
 }
 
 /// A source runs for ever, so its trial is over when everything has come out of it.
-async fn wait_for_output(instance: &mut Instance, is_over: impl Fn() -> bool) -> Result<(), String> {
+async fn wait_for_output(running: &mut Running, is_over: impl Fn() -> bool) -> Result<(), String> {
     let output = async {
         while !is_over() {
             sleep(Duration::from_millis(10)).await;
@@ -120,7 +135,7 @@ async fn wait_for_output(instance: &mut Instance, is_over: impl Fn() -> bool) ->
     };
     tokio::select! {
         result = timeout(PATIENCE, output) => result.map_err(|_| format!("nothing came out of it within {PATIENCE:?}")),
-        report = instance.report() => match report {
+        report = running.report() => match report {
             Report::Failure(failure) => Err(failure.reason),
             Report::End => Err("it came to its end at once".to_owned()),
         },

@@ -46,6 +46,7 @@ mod socket_file_publishes_and_plays;
 mod streams_come_from_elsewhere;
 mod streams_leave_for_other_servers;
 mod streams_without_audio_or_video_work;
+mod templates_change_without_a_restart;
 mod timestamps_that_do_not_start_at_zero_work;
 mod too_many_connections_are_refused_with_a_reason;
 mod transcode_to_360p_by_configuration;

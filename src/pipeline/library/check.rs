@@ -10,6 +10,7 @@ use crate::{
     pipeline::{
         blueprint::{Blueprint, Recipe, is_installed},
         clip::Clip,
+        control::{Answer, Control},
         encoder::first_present,
         inspect,
         instance::{BuildError, Instance},
@@ -17,6 +18,7 @@ use crate::{
         product::Emit,
         template::{Case, Launch, Template, TrackRule, When, line_in_fragments, line_of_word, line_of_word_in},
         trial::{self, TrialError},
+        worker::Workers,
     },
 };
 
@@ -33,8 +35,10 @@ const TRIAL_RUNGS: [u32; 2] = [90, 44];
 impl Entry {
     /// Checks it as a whole: the elements, and what becomes of the canned clip. The first thing that is wrong is enough.
     ///
+    /// With `workers` the clip goes through it in them.
+    ///
     /// [`start`](crate::pipeline::start) has to have been called.
-    pub async fn check(&self) -> Option<Problem> {
+    pub async fn check(&self, workers: Option<&Workers>) -> Option<Problem> {
         if let Some(problem) = self.inspect() {
             return Some(problem);
         }
@@ -44,7 +48,7 @@ impl Entry {
         };
         for values in self.template.trial_values() {
             for kinds in COMBINATIONS {
-                if let Err(error) = self.try_with(&values, &clip.only(kinds)).await {
+                if let Err(error) = self.try_with(&values, &clip.only(kinds), workers).await {
                     let kinds: Vec<_> = kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect();
                     return Some(self.problem_of(&format!("with {}", kinds.join(" and ")), &error));
                 }
@@ -61,21 +65,21 @@ impl Entry {
         })
     }
 
-    async fn try_with(&self, values: &Values, clip: &Clip) -> Result<(), TrialError> {
+    async fn try_with(&self, values: &Values, clip: &Clip, workers: Option<&Workers>) -> Result<(), TrialError> {
         let tracks: &[Track] = if self.template.is_source() { &[] } else { &clip.tracks };
         let fitted = self.template.fit(values, tracks);
         let encoders = first_present(&fitted.template, &self.encoders, is_installed)?;
         if self.template.is_only_built() {
             return match self.build(&self.template, values, tracks) {
                 Err(TrialError::Build(BuildError::NothingToDo)) => Ok(()),
-                built => built,
+                built => built.map(drop),
             };
         }
-        trial::run(&fitted, &encoders, clip).await.map(drop)
+        trial::run(&fitted, &encoders, clip, workers).await.map(drop)
     }
 
     /// Builds it, or a part of it, without running it.
-    fn build(&self, template: &Template, values: &Values, tracks: &[Track]) -> Result<(), TrialError> {
+    fn build(&self, template: &Template, values: &Values, tracks: &[Track]) -> Result<Instance, TrialError> {
         let fitted = template.fit(values, tracks);
         let encoders = first_present(&fitted.template, &self.encoders, is_installed)?;
         let recipe = Recipe {
@@ -87,7 +91,23 @@ impl Entry {
         let emit: Emit = Arc::new(|_| Ok(()));
         let built = Blueprint::draw(&recipe, is_installed)
             .and_then(|blueprint| Instance::build(&blueprint, &Arc::default(), &emit));
-        built.map(drop).map_err(TrialError::Build)
+        built.map_err(TrialError::Build)
+    }
+
+    /// Its elements for the canned clip and its defaults, in Graphviz' language.
+    ///
+    /// [`start`](crate::pipeline::start) has to have been called.
+    pub fn graph(&self) -> Result<String, String> {
+        let clip = Clip::canned().map_err(|error| error.to_string())?;
+        let tracks: &[Track] = if self.template.is_source() { &[] } else { &clip.tracks };
+        let values = self.template.trial_values().into_iter().next().unwrap_or_default();
+        let instance = self
+            .build(&self.template, &values, tracks)
+            .map_err(|error| error.to_string())?;
+        match instance.handle().control(&Control::Graph)? {
+            Answer::Graph(graph) => Ok(graph),
+            Answer::Done => Err("it shows no graph".to_owned()),
+        }
     }
 
     /// Whether its elements are installed, and take what its texts tell them. The first thing that is wrong is enough.

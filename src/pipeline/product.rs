@@ -73,10 +73,8 @@ pub fn outlet(form: Output, output: usize, pads: &[TrackKey], origin: Origin, em
 
 /// The pictures in a sample.
 fn pictures(sample: &gst::Sample) -> Result<Vec<What>, String> {
-    if !sample
-        .caps()
-        .is_some_and(|caps| caps.structure(0).is_some_and(|caps| caps.name() == "image/jpeg"))
-    {
+    let name = sample.caps().and_then(|caps| Some(caps.structure(0)?.name()));
+    if name.is_none_or(|name| name != "image/jpeg") {
         return Err("what arrives at `out` is no picture; end with jpegenc".to_owned());
     }
     let lists = sample.buffer_list().into_iter().flat_map(|list| list.iter());

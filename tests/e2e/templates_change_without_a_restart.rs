@@ -110,7 +110,9 @@ fn a_bad_edit_changes_nothing_and_says_where_it_is_wrong() {
                 .is_some_and(|problem| problem.starts_with(&place)),
             "{mine}"
         );
-        assert!(server.log().contains("the one before stays"), "the log says nothing");
+        poll_until(seconds(10), "the log to say so", || {
+            server.log().contains("the one before stays").then_some(())
+        });
     }
     let _publisher = publish(&server, "live/a");
     assert_height(&server, "small/a", 90);

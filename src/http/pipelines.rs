@@ -120,9 +120,39 @@ struct Change {
     /// Begin a group of pictures with the next one.
     key_frame: bool,
     /// Streams to publish the result as, too.
-    publish: Vec<StreamName>,
+    publish: Vec<Addition>,
     /// Streams to publish it as no longer.
     unpublish: Vec<StreamName>,
+}
+
+/// A stream to publish a result as.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "\"APP/NAME\" or {\"output\": \"NAME\", \"publish_to\": \"APP/NAME\"} was expected"
+)]
+enum Addition {
+    /// The only one there is.
+    Only(StreamName),
+    /// One of several.
+    Of(OfOutput),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfOutput {
+    output: String,
+    publish_to: StreamName,
+}
+
+impl From<Addition> for Asked {
+    fn from(addition: Addition) -> Self {
+        let (output, StreamName(key)) = match addition {
+            Addition::Only(key) => (None, key),
+            Addition::Of(of) => (Some(of.output), of.publish_to),
+        };
+        Self::Publish { output, key }
+    }
 }
 
 /// `app/name`
@@ -276,7 +306,7 @@ async fn alter(site: &Site, number: u64, change: Change) -> Result<Response, Ord
     if !params.is_empty() {
         asked.push(Asked::Set(params));
     }
-    asked.extend(publish.into_iter().map(|StreamName(key)| Asked::Publish(key)));
+    asked.extend(publish.into_iter().map(Asked::from));
     asked.extend(unpublish.into_iter().map(|StreamName(key)| Asked::Unpublish(key)));
     if key_frame {
         asked.push(Asked::KeyFrame);

@@ -175,7 +175,12 @@ pub enum Request {
     /// Show the elements as they are now.
     Graph,
     /// Publish what comes out under this key, too.
-    Publish(StreamKey),
+    Publish {
+        /// At which output; at the only one, if it is not said.
+        output: Option<String>,
+        /// The key.
+        key: StreamKey,
+    },
     /// Publish it there no longer.
     Unpublish(StreamKey),
 }

@@ -389,18 +389,41 @@ impl Supervisor {
                 self.blueprint = Some(other);
                 Ok(answer)
             }
-            Request::Publish(key) => {
-                let output = self.blueprint.as_ref().and_then(|blueprint| blueprint.outlets.first());
-                let output = output.ok_or("it makes no stream")?.element.clone();
-                if !matches!(self.job.destination, Destination::Streams(_)) {
-                    return Err("it makes no stream".to_owned());
-                }
+            Request::Publish { output, key } => {
+                let output = self.outlet(output.as_deref())?;
                 self.claim(&output, key)?;
                 Ok(Answer::Done)
             }
             Request::Unpublish(key) => match self.taps.remove(&key) {
                 true => Ok(Answer::Done),
                 false => Err(format!("it does not publish {key}")),
+            },
+        }
+    }
+
+    /// The element at which an output arrives; the only one, if none is named.
+    fn outlet(&self, output: Option<&str>) -> Result<String, String> {
+        let is_stream = matches!(self.job.destination, Destination::Streams(_));
+        let blueprint = self
+            .blueprint
+            .as_ref()
+            .filter(|_| is_stream)
+            .ok_or("it makes no stream")?;
+        let elements = blueprint.outlets.iter().map(|exit| exit.element.as_str());
+        let known: Vec<_> = elements
+            .filter_map(|element| Some((output_name(element)?, element)))
+            .collect();
+        let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        match (output, &known[..]) {
+            (_, []) => Err("it makes no stream".to_owned()),
+            (None, [(_, only)]) => Ok((*only).to_owned()),
+            (None, _) => Err(format!(
+                "it makes several streams ({}); say which, as {{\"output\": …, \"publish_to\": …}}",
+                names()
+            )),
+            (Some(output), known) => match known.iter().find(|(name, _)| *name == output) {
+                Some((_, element)) => Ok((*element).to_owned()),
+                None => Err(format!("it has no output '{output}', but {}", names())),
             },
         }
     }

@@ -110,6 +110,67 @@ fn bit_rate_key_frame_and_outputs() {
 }
 
 #[test]
+fn one_output_of_several_and_the_text_in_the_pictures() {
+    let (server, _publisher) = published();
+    let orders = "streams/live/x/pipelines";
+    let rungs = json!([{ "height": 180, "bitrate": "300k" }, { "height": 90, "bitrate": "100k" }]);
+    let ladder = json!({ "template": "ladder", "params": { "ladder": rungs }, "publish_to": "small/{name}-{output}" });
+    let (status, pipeline) = ask(&server, Method::POST, orders, Some(ladder));
+    assert_eq!(status, 201, "{pipeline}");
+    let item = format!("pipelines/{}", pipeline["id"]);
+    poll_until(seconds(30), "the lower rung", || {
+        probe(&server.rtmp("small/x-90"), 1).ok()
+    });
+
+    let (status, refused) = ask(&server, Method::PATCH, &item, Some(json!({ "publish": ["copy/y"] })));
+    assert_eq!(status, 409, "{refused}");
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("several streams") && refused.contains("180"),
+        "{refused}"
+    );
+    let wrong = json!({ "publish": [{ "output": "480", "publish_to": "copy/y" }] });
+    let (status, refused) = ask(&server, Method::PATCH, &item, Some(wrong));
+    assert_eq!(status, 409, "{refused}");
+    assert!(refused.to_string().contains("no output '480'"), "{refused}");
+    let right = json!({ "publish": [{ "output": "90", "publish_to": "copy/y" }] });
+    let (status, changed) = ask(&server, Method::PATCH, &item, Some(right));
+    assert_eq!(status, 200, "{changed}");
+    let seen = poll_until(seconds(30), "the added output", || {
+        probe(&server.rtmp("copy/y"), 2).ok()
+    });
+    assert!(seen.tracks.contains(&"h264 160x90".to_owned()), "{:?}", seen.tracks);
+
+    let overlay = json!({ "template": "overlay", "publish_to": "copy/marked" });
+    let (status, pipeline) = ask(&server, Method::POST, orders, Some(overlay));
+    assert_eq!(status, 201, "{pipeline}");
+    let item = format!("pipelines/{}", pipeline["id"]);
+    poll_until(seconds(30), "the marked stream", || {
+        probe(&server.rtmp("copy/marked"), 1).ok()
+    });
+    let (status, _) = ask(
+        &server,
+        Method::PATCH,
+        &item,
+        Some(json!({ "params": { "text": "Back <soon> & sound" } })),
+    );
+    assert_eq!(status, 200);
+    let (status, refused) = ask(
+        &server,
+        Method::PATCH,
+        &item,
+        Some(json!({ "params": { "logo": "/etc/passwd" } })),
+    );
+    assert_eq!(status, 409);
+    assert!(refused.to_string().contains("only the configuration"), "{refused}");
+    let shown = poll_until(seconds(10), "the new text", || {
+        let (_, shown) = ask(&server, Method::GET, &item, None);
+        (shown["params"]["text"] == "Back <soon> & sound").then_some(shown)
+    });
+    assert_eq!((&shown["restarts"], &shown["state"]), (&json!(0), &json!("running")));
+}
+
+#[test]
 fn with_errors_that_say_what_is_wrong() {
     let (server, _publisher) = published();
     let id = order(&server);

@@ -10,7 +10,7 @@ use warp::{
 
 use super::{Site, audience::Viewer, live::NOT_LIVE, reply};
 use crate::{
-    hub::StreamKey,
+    hub::{Origin, StreamKey, StreamSnapshot},
     output::hls::{Missing, Resource, TrackName},
 };
 
@@ -22,10 +22,27 @@ const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 /// `/APP/NAME.m3u8`
 pub(super) async fn multivariant(site: &Site, key: &StreamKey, folder: &str) -> Response {
     let may_come = site.hub.is_live(key) | site.roster.want(&site.hub, key);
-    match site.hls.multivariant(key, folder, may_come, PATIENCE).await {
+    let renditions = renditions(site, key);
+    match site
+        .hls
+        .multivariant(key, folder, &renditions, may_come, PATIENCE)
+        .await
+    {
         Ok(text) => reply::whole(PLAYLIST, reply::FRESH, text),
         Err(missing) => absent(site, key, missing),
     }
+}
+
+/// The streams that pipelines have made of another one, and where their files are.
+fn renditions(site: &Site, key: &StreamKey) -> Vec<(StreamKey, String)> {
+    let is_made_from = |stream: &StreamSnapshot| match stream.live.as_ref().map(|live| &live.origin) {
+        Some(Origin::Pipeline { ancestors, .. }) => ancestors.contains(key),
+        _ => false,
+    };
+    let streams = site.hub.streams().into_iter().filter(is_made_from);
+    // A full name means the same at every host.
+    let placed = streams.map(|stream| (stream.key.clone(), format!("/{}", stream.key.url_path())));
+    placed.collect()
 }
 
 /// `/APP/NAME/FILE`

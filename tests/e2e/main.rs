@@ -50,6 +50,7 @@ mod templates_change_without_a_restart;
 mod timestamps_that_do_not_start_at_zero_work;
 mod too_many_connections_are_refused_with_a_reason;
 mod transcode_to_360p_by_configuration;
+mod viewers_choose_among_renditions;
 mod viewers_start_pipelines_on_demand;
 mod virtual_hosts_keep_streams_apart;
 mod vlc_and_mpv_play;

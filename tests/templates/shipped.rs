@@ -16,7 +16,7 @@ async fn media_playlist(mill: &Mill, key: &StreamKey, kind: MediaKind, is_good: 
     let multivariant = mill
         .services
         .segments
-        .multivariant(key, "a", true, PATIENCE)
+        .multivariant(key, "a", &[], true, PATIENCE)
         .await
         .unwrap();
     let presentation = multivariant
@@ -125,7 +125,7 @@ async fn a_stream_becomes_segments_of_sound_and_picture() {
     let multivariant = mill
         .services
         .segments
-        .multivariant(&key, "a", true, PATIENCE)
+        .multivariant(&key, "a", &[], true, PATIENCE)
         .await
         .unwrap();
     assert!(multivariant.contains("RESOLUTION=320x180"), "{multivariant}");
@@ -241,7 +241,11 @@ async fn streams_without_sound_or_pictures_go_through_every_template() {
         let mut door = mill.publish("live/a");
         Clip::seconds(6, "320x180").only(kind).send(&mut door, 0);
         let key = StreamKey::parse("live/a").unwrap();
-        let playlist = mill.services.segments.multivariant(&key, "a", true, PATIENCE).await;
+        let playlist = mill
+            .services
+            .segments
+            .multivariant(&key, "a", &[], true, PATIENCE)
+            .await;
         assert!(playlist.is_ok(), "{kind:?}: {playlist:?}");
         drop(door);
         let Played { frames, tracks } = ended(player).await;

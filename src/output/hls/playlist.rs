@@ -51,6 +51,8 @@ pub(super) struct Multivariant {
     pub(super) videos: Vec<Variant>,
     /// The sound, best choice first.
     pub(super) audios: Vec<Variant>,
+    /// The pictures of other streams that are renditions of this one, and the relative URLs that their files are below.
+    pub(super) renditions: Vec<(String, Variant)>,
     /// Every segment of every track can be started with.
     pub(super) independent: bool,
 }
@@ -140,6 +142,9 @@ impl Multivariant {
         };
         for main in mains {
             main.write_stream(group, folder, &mut text)?;
+        }
+        for (folder, rendition) in &self.renditions {
+            rendition.write_stream(group, folder, &mut text)?;
         }
         Ok(text)
     }
@@ -319,6 +324,7 @@ video.a1.10.m4s
     #[test]
     fn picture_and_sound_are_a_variant_with_an_audio_group() {
         let playlist = Multivariant {
+            renditions: Vec::new(),
             videos: vec![video()],
             audios: vec![audio()],
             independent: true,
@@ -342,6 +348,7 @@ my%20cam/video.a1.media.m3u8
     fn one_track_alone_needs_no_group() {
         let only = |videos, audios| {
             let playlist = Multivariant {
+                renditions: Vec::new(),
                 videos,
                 audios,
                 independent: false,
@@ -369,6 +376,7 @@ my%20cam/video.a1.media.m3u8
             ..audio()
         };
         let playlist = Multivariant {
+            renditions: Vec::new(),
             videos: vec![video(), video()],
             audios: vec![audio(), further],
             independent: true,

@@ -313,6 +313,7 @@ impl State {
         (!current.is_empty()).then(|| Multivariant {
             videos: of_kind(MediaKind::Video),
             audios: of_kind(MediaKind::Audio),
+            renditions: Vec::new(),
             independent: current.iter().all(|(_, track)| is_independent(track)),
         })
     }

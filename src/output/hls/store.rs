@@ -77,7 +77,8 @@ impl Store {
         self.read(key, |_, _| ()).is_some()
     }
 
-    /// The multivariant playlist, with its tracks' files below the relative URL `folder`.
+    /// The multivariant playlist, with its tracks' files below the relative URL `folder`. The pictures of `renditions`, other
+    /// streams with the URLs their files are below, are offered beside its own, as far as they have segments.
     ///
     /// A presentation that has just begun is waited for, for up to `patience`; one that does not exist only if
     /// `may_come`.
@@ -85,22 +86,35 @@ impl Store {
         &self,
         key: &StreamKey,
         folder: &str,
+        renditions: &[(StreamKey, String)],
         may_come: bool,
         patience: Duration,
     ) -> Result<String, Missing> {
         let deadline = Instant::now() + patience;
         let ready = self.wait(key, may_come, deadline, |state, _| {
-            let playlist = state.multivariant().filter(|_| state.is_ready())?;
-            playlist.text(folder).ok()
+            state.multivariant().filter(|_| state.is_ready())
         });
-        match ready.await {
+        let mut playlist = match ready.await {
             // Better without the track that does not come than not at all.
             Err(Missing::NotYet) => self
-                .read(key, |state, _| state.multivariant()?.text(folder).ok())
+                .read(key, |state, _| state.multivariant())
                 .flatten()
-                .ok_or(Missing::NotYet),
-            answer => answer,
+                .ok_or(Missing::NotYet)?,
+            answer => answer?,
+        };
+        // Beside sound alone there are no pictures to choose from.
+        if !playlist.videos.is_empty() {
+            for (rendition, folder) in renditions {
+                let other = self.read(rendition, |state, _| {
+                    state.multivariant().filter(|_| state.ended().is_none())
+                });
+                let videos = other.flatten().map(|other| other.videos).unwrap_or_default();
+                playlist
+                    .renditions
+                    .extend(videos.into_iter().map(|video| (folder.clone(), video)));
+            }
         }
+        playlist.text(folder).map_err(|_| Missing::NotYet)
     }
 
     /// The playlist of one track, of the presentation that its name tells.
@@ -381,7 +395,7 @@ mod tests {
         video.init(Bytes::from_static(b"init"));
         let asked = tokio::spawn({
             let store = store.clone();
-            async move { store.multivariant(&key("x"), "x", false, patience()).await }
+            async move { store.multivariant(&key("x"), "x", &[], false, patience()).await }
         });
         tokio::task::yield_now().await;
         video.chunk(second(0, 10));
@@ -393,14 +407,14 @@ mod tests {
     async fn a_stream_that_is_not_there_is_told_at_once_and_one_that_stalls_in_time() {
         let store = Store::new(1 << 20);
         let before = Instant::now();
-        let answer = store.multivariant(&key("x"), "x", false, patience()).await;
+        let answer = store.multivariant(&key("x"), "x", &[], false, patience()).await;
         assert_eq!((answer, before.elapsed()), (Err(Missing::NoStream), Duration::ZERO));
 
         let _presentation = store.open(&key("x"), Settings::default());
-        let answer = store.multivariant(&key("x"), "x", false, patience()).await;
+        let answer = store.multivariant(&key("x"), "x", &[], false, patience()).await;
         assert_eq!((answer, before.elapsed()), (Err(Missing::NotYet), patience()));
 
-        let answer = store.multivariant(&key("y"), "y", true, patience()).await;
+        let answer = store.multivariant(&key("y"), "y", &[], true, patience()).await;
         assert_eq!((answer, before.elapsed()), (Err(Missing::NoStream), 2 * patience()));
     }
 
@@ -413,7 +427,10 @@ mod tests {
         video.init(Bytes::from_static(b"init"));
         video.chunk(second(0, 10));
         video.chunk(second(1, 10));
-        let text = store.multivariant(&key("x"), "x", false, patience()).await.unwrap();
+        let text = store
+            .multivariant(&key("x"), "x", &[], false, patience())
+            .await
+            .unwrap();
         assert!(text.contains("x/video.") && !text.contains("audio"), "{text}");
     }
 
@@ -425,7 +442,10 @@ mod tests {
         video.init(Bytes::from_static(b"init"));
         video.chunk(second(0, 3));
         drop(video);
-        let main = store.multivariant(&key("x"), "x", false, patience()).await.unwrap();
+        let main = store
+            .multivariant(&key("x"), "x", &[], false, patience())
+            .await
+            .unwrap();
         let Ok(Resource::Playlist { track, presentation }) = main.lines().last().unwrap()[2..].parse() else {
             panic!("{main} names no playlist")
         };

@@ -34,6 +34,8 @@ struct Lanes {
 
 /// Most frames that are held back for a track that does not come.
 const MAX_HELD: usize = 250;
+/// Media that is held back for it: a source may turn out to have no sound.
+const LONGEST_HELD: MediaTime = MediaTime::from_millis(4_000);
 
 /// Sound that goes before the first picture.
 const LEAD: MediaTime = MediaTime::from_millis(300);
@@ -65,6 +67,13 @@ impl Lanes {
         self.expected.iter().all(has_begun)
     }
 
+    /// What does not come has been waited for long enough.
+    fn is_late(&self) -> bool {
+        let times = || self.held.iter().map(|frame| frame.dts);
+        let held = times().max().zip(times().min()).map(|(last, first)| last - first);
+        self.held.len() >= MAX_HELD || held.is_some_and(|held| held >= LONGEST_HELD)
+    }
+
     fn begin_track(&mut self, key: TrackKey, track: Track) {
         let lane = self.lane(key);
         lane.is_new = lane.track.as_ref() != Some(&track);
@@ -93,6 +102,17 @@ impl Publisher {
     /// The frames that follow at a pad are of this track.
     pub fn begin_track(&self, pad: TrackKey, track: Track) {
         self.lanes().begin_track(pad, track);
+    }
+
+    /// Nothing more will come to a pad. One to which nothing came is waited for no longer.
+    pub fn end_track(&self, pad: TrackKey) {
+        let mut lanes = self.lanes();
+        if lanes.lanes.get(&pad).is_none_or(|lane| lane.track.is_none()) {
+            lanes.expected.retain(|expected| *expected != pad);
+        }
+        if !lanes.has_begun && !lanes.held.is_empty() && lanes.can_begin() {
+            self.begin(&mut lanes);
+        }
     }
 
     /// The newest decoding time that was published.
@@ -134,7 +154,7 @@ impl Publisher {
             return false;
         }
         lanes.held.push(frame);
-        if lanes.held.len() >= MAX_HELD || lanes.can_begin() {
+        if lanes.can_begin() || lanes.is_late() {
             self.begin(&mut lanes);
         }
         false
@@ -173,5 +193,58 @@ impl Publisher {
             header_len: 0,
         });
         lanes.announced = tracks;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{super::clip::Clip, *};
+    use crate::hub::{Hub, Limits, Origin, StreamKey};
+
+    /// A stream of pictures that sound is expected with.
+    fn filled(pictures: usize) -> (Hub, Publisher) {
+        let hub = Hub::new(Limits::default());
+        let origin = Origin::Pipeline {
+            template: "t".to_owned(),
+            ancestors: Vec::new(),
+        };
+        let publisher = Publisher::new(hub.claim(key(), origin).unwrap());
+        publisher.prepare([MediaKind::Video, MediaKind::Audio].map(TrackKey::first).to_vec());
+        let clip = Clip::canned().unwrap().only(&[MediaKind::Video]);
+        publisher.begin_track(TrackKey::first(MediaKind::Video), clip.tracks[0].clone());
+        let length = clip.frames.last().unwrap().dts + MediaTime::from_millis(70);
+        for number in 0..pictures {
+            let mut frame = clip.frames[number % clip.frames.len()].clone();
+            let turn = i64::try_from(number / clip.frames.len()).unwrap();
+            frame.dts = frame.dts + MediaTime::from_nanos(length.as_nanos() * turn);
+            frame.pts = frame.dts;
+            publisher.take(frame);
+        }
+        (hub, publisher)
+    }
+
+    fn key() -> StreamKey {
+        StreamKey::parse("live/a").unwrap()
+    }
+
+    fn published(hub: &Hub) -> u64 {
+        hub.stream(&key()).unwrap().live.unwrap().video_frames
+    }
+
+    #[test]
+    fn pictures_wait_for_the_sound_that_is_expected_but_not_for_ever() {
+        let (hub, _publisher) = filled(20);
+        assert_eq!(published(&hub), 0);
+        let (hub, _publisher) = filled(100);
+        assert_eq!(published(&hub), 100);
+    }
+
+    #[test]
+    fn sound_that_has_ended_before_it_began_is_not_waited_for() {
+        let (hub, publisher) = filled(20);
+        publisher.end_track(TrackKey::first(MediaKind::Audio));
+        assert_eq!(published(&hub), 20);
     }
 }

@@ -139,7 +139,11 @@ impl Tap {
                     is_starved |= publisher.take(frame.clone());
                 }
             }
-            What::End => {}
+            What::End => {
+                for publisher in self.publishers.values() {
+                    publisher.end_track(product.pad);
+                }
+            }
             What::Header(_) | What::Chunk(_) | What::Picture(_) => {
                 return Err("a stream takes neither segments nor pictures".to_owned());
             }

@@ -84,10 +84,9 @@ fn a_file_without_sound_plays_in_a_loop_too() {
     copy.arg(&whole).args(["-an", "-c", "copy"]).arg(&path);
     assert!(Process::start("copy", copy).wait(seconds(30)).success());
     let server = with_source("file", &format!("file = {path:?}"));
-    let seen = poll_until(seconds(40), "the file's stream", || {
-        probe(&server.rtmp("live/in"), 8)
-            .ok()
-            .filter(|seen| !seen.video().is_empty())
+    let seen = poll_until(seconds(60), "more of it than the file has", || {
+        let seen = probe(&server.rtmp("live/in"), 8).ok()?;
+        seen.has_no_hole_for(7.0).then_some(seen)
     });
     assert_eq!(seen.tracks, ["h264 320x180"]);
     seen.assert_rises_for(7.0);

@@ -17,6 +17,7 @@ use super::{
     clip::Clip,
     encoder::{Chosen, NoEncoder},
     instance::{BuildError, Failure, Instance, Report},
+    memory::Kits,
     product::{Emit, What},
     template::{Fitted, Output},
 };
@@ -46,6 +47,8 @@ pub async fn run(fitted: &Fitted, encoders: &Chosen, clip: &Clip) -> Result<Opti
     let recipe = Recipe {
         fitted,
         encoders,
+        // Whoever tries it elsewhere finds the same.
+        kits: &Kits::none(),
         tracks,
         file: Some(&file),
     };

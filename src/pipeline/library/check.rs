@@ -13,6 +13,7 @@ use crate::{
         encoder::first_present,
         inspect,
         instance::{BuildError, Instance},
+        memory::Kits,
         params::{self, Given, Kind, Rung, Value, Values},
         product::Emit,
         template::{Case, Launch, Template, TrackRule, When, line_in_fragments, line_of_word, line_of_word_in},
@@ -75,6 +76,7 @@ impl Entry {
         let recipe = Recipe {
             fitted: &fitted,
             encoders: &encoders,
+            kits: &Kits::none(),
             tracks,
             file: None,
         };

@@ -192,6 +192,7 @@ impl Server {
                 memory: Some(config.workers.memory.0).filter(|bytes| *bytes > 0),
             },
             encoders: equipment.bench.clone(),
+            kits: equipment.kits.clone(),
         };
         let reload = Reload {
             library: plan.library().clone(),

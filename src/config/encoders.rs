@@ -27,6 +27,8 @@ pub struct Encoders {
     pub probe_timeout: Seconds,
     /// Elements that are not known, or are known wrongly: rows of the encoder map.
     pub elements: BTreeMap<String, toml::Table>,
+    /// Elements that work in a device's memory: kits that are not known, or are known wrongly.
+    pub kits: BTreeMap<String, toml::Table>,
 }
 
 impl Default for Encoders {
@@ -39,6 +41,7 @@ impl Default for Encoders {
             limits: BTreeMap::new(),
             probe_timeout: Seconds::new(10),
             elements: BTreeMap::new(),
+            kits: BTreeMap::new(),
         }
     }
 }

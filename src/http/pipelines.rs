@@ -69,6 +69,8 @@ pub(super) struct Pipeline {
     params: BTreeMap<String, Shown>,
     /// The element that was chosen for each encoder role.
     encoders: BTreeMap<String, String>,
+    /// The kit whose memory pictures are in, as far as they are in a device's.
+    kit: Option<String>,
     /// What waits to go in.
     queues: Vec<Queue>,
     /// How long pictures take through it.
@@ -102,6 +104,12 @@ struct StageShown {
     frames: u64,
     mean_milliseconds: f64,
     max_milliseconds: f64,
+    /// `system`, or the memory of a device, such as `CUDAMemory`: where pictures are when they leave it.
+    memory: Option<String>,
+    /// They came in another memory, and were copied.
+    copied: bool,
+    /// Why they are in system memory where the encoder is a device's.
+    why: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -366,6 +374,7 @@ impl Pipeline {
                 .map(|(name, value)| (name.clone(), Shown::of(value)))
                 .collect(),
             encoders: status.encoders.iter().cloned().collect(),
+            kit: status.kit.clone(),
             queues: status
                 .levels
                 .iter()
@@ -394,6 +403,9 @@ impl StageShown {
             frames: stage.frames,
             mean_milliseconds: millis(stage.mean),
             max_milliseconds: millis(stage.max),
+            memory: stage.memory.clone(),
+            copied: stage.copied,
+            why: stage.why.clone(),
         }
     }
 }

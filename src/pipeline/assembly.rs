@@ -4,13 +4,17 @@
 //! from our own tables. Nothing else ever does: no parameter, no stream name, no path. The template has been
 //! [fitted](super::template::Fitted), so there are neither cases nor rungs here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use streammill_media::{MediaKind, Track, TrackId, TrackKey};
 
 use super::{
     decoder::{decoder, parser},
     encoder::Chosen,
+    memory::{Kits, MemoryPlan, Surroundings, plan},
     syntax::{map_words, names, words},
     template::{Launch, TrackChoice},
 };
@@ -27,15 +31,28 @@ pub fn used<'a>(launch: &'a Launch, tracks: &'a [Track]) -> impl Iterator<Item =
     })
 }
 
-/// The launch text for a stream with these tracks; `None` if the template does nothing with any of them. `is_present` tells
-/// whether an element is installed.
+/// What a launch text is put together from, besides the template's texts.
+pub struct Stock<'a, P> {
+    /// The encoders of the roles.
+    pub chosen: &'a Chosen,
+    /// Elements that can take the places of those in the texts.
+    pub kits: &'a Kits,
+    /// The elements that parameters set something on.
+    pub set: &'a BTreeSet<&'a str>,
+    /// Whether an element is installed.
+    pub is_present: P,
+}
+
+/// The launch text for a stream with these tracks, and where its pictures are; `None` if the template does nothing with any of
+/// the tracks.
 pub fn launch_text(
     launch: &Launch,
     tracks: &[Track],
-    chosen: &Chosen,
-    is_present: impl Fn(&str) -> bool,
-) -> Option<String> {
+    stock: &Stock<'_, impl Fn(&str) -> bool>,
+) -> Option<(String, MemoryPlan)> {
+    let (chosen, is_present) = (stock.chosen, &stock.is_present);
     let mut parts: Vec<String> = Vec::new();
+    let mut memory = MemoryPlan::default();
     if let Some(source) = &launch.source {
         parts.push(with_elements(source, chosen, &Coding::None));
     } else {
@@ -43,10 +60,22 @@ pub fn launch_text(
             let Some(text) = launch.track(key.kind) else { continue };
             let coding = Coding::Of {
                 parser: parser(track.codec),
-                decoder: decoder(track, &is_present),
+                decoder: decoder(track, is_present),
             };
+            let mut text = Cow::Borrowed(text);
+            if key.kind == MediaKind::Video {
+                let around = Surroundings {
+                    kits: stock.kits,
+                    chosen,
+                    set: stock.set,
+                    is_present,
+                };
+                let (planned, why) = plan(&text, track.codec, &around);
+                memory.add(why, |name| numbered_name(name, key.id));
+                text = planned.map_or(text, Cow::Owned);
+            }
             // Elements first: a copy's name is that of no role.
-            parts.push(numbered(&with_elements(text, chosen, &coding), key));
+            parts.push(numbered(&with_elements(&text, chosen, &coding), key));
         }
         if parts.is_empty() {
             return None;
@@ -60,7 +89,7 @@ pub fn launch_text(
     for sink in outgoing(launch, tracks).keys().rev() {
         parts.insert(0, format!("millsink name={sink}"));
     }
-    Some(parts.join("  "))
+    Some((parts.join("  "), memory))
 }
 
 /// The pads of `in` that the tracks in use are fed to, in their order. A stream whose first track has another number than 0

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use streammill_media::{Format, MediaKind, MediaTime, Track, TrackId, TrackKey};
 
 use super::{
-    assembly::{launch_text, numbered_name, outgoing, pads, used},
+    assembly::{Stock, launch_text, numbered_name, outgoing, pads, used},
     encoder::{Chosen, Demand, Encoder, Pictures, Role, Tune, workload::needs},
     instance::BuildError,
     ladder::common_multiple,
+    memory::{Kits, MemoryPlan},
     params::{Place, Unit, Value},
     template::{Fitted, Output},
     worker::Limits,
@@ -29,6 +30,8 @@ pub struct Recipe<'a> {
     pub fitted: &'a Fitted,
     /// The encoders for its roles, as far as they are in use.
     pub encoders: &'a Chosen,
+    /// What may be done on devices.
+    pub kits: &'a Kits,
     /// The tracks that will be fed; none for a source.
     pub tracks: &'a [Track],
     /// The file it writes.
@@ -52,6 +55,8 @@ pub struct Blueprint {
     pub origin: Option<MediaTime>,
     /// The encoders that stand for the template's roles.
     pub encoders: Vec<Coder>,
+    /// Where its pictures are.
+    pub memory: MemoryPlan,
     /// What of the machine it may have, in a worker.
     pub limits: Limits,
     /// How long nothing may move in it, in a worker.
@@ -134,11 +139,19 @@ impl Blueprint {
         let Recipe {
             fitted,
             encoders,
+            kits,
             tracks,
             file,
         } = recipe;
         let (template, values, launch) = (&fitted.template, &fitted.values, fitted.launch());
-        let text = launch_text(launch, tracks, encoders, &is_present).ok_or(BuildError::NothingToDo)?;
+        let targets = template.params.values().flat_map(|param| &param.sets.0);
+        let stock = Stock {
+            chosen: encoders,
+            kits,
+            set: &targets.map(|target| target.element.as_str()).collect(),
+            is_present,
+        };
+        let (text, memory) = launch_text(launch, tracks, &stock).ok_or(BuildError::NothingToDo)?;
         let lanes = used(launch, tracks).cloned().zip(pads(launch, tracks));
         let lanes: Vec<_> = lanes.map(|(track, pad)| Lane { track, pad }).collect();
         let mut settings = Vec::new();
@@ -199,6 +212,7 @@ impl Blueprint {
             patience: patience(&coders),
             outside: template.outside,
             encoders: coders,
+            memory,
             limits: Limits::default(),
         })
     }

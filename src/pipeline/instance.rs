@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{
     blueprint::{Blueprint, Changes, Need, Setting},
     control::{self, Answer, Control},
-    encoder::apply::{apply as apply_encoder, set_bitrate},
+    encoder::apply::{apply as apply_encoder, set_bitrate, set_if_taken},
     packages,
     product::{Emit, Origin, outlet},
     set::{self, SetError},
@@ -104,6 +104,11 @@ impl Instance {
                 apply_encoder(&element, &coder.encoder, &coder.demand, coder.pictures)?;
             }
         }
+        for (name, settings) in &blueprint.memory.elements {
+            if let Some(element) = bin.by_name(name) {
+                set_if_taken(&element, settings);
+            }
+        }
         for setting in &blueprint.settings {
             apply(&bin, setting)?;
         }
@@ -125,7 +130,7 @@ impl Instance {
         })?;
         let bus = pipeline.bus().ok_or(BuildError::NoBus)?;
         Ok(Self {
-            probes: Probes::install(&bin),
+            probes: Probes::install(&bin, &blueprint.memory),
             messages: bus.stream(),
             pipeline,
             lanes,

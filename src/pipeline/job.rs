@@ -102,6 +102,8 @@ pub struct Status {
     pub values: Values,
     /// The encoders that were chosen for its roles: the role, and the element.
     pub encoders: Vec<(String, String)>,
+    /// The kit whose memory pictures are in, if they are in a device's.
+    pub kit: Option<String>,
     /// What waits to go in, of each track.
     pub levels: Vec<(TrackKey, Level)>,
     /// How long pictures take through it.

@@ -23,6 +23,7 @@ pub mod instance;
 pub mod job;
 pub mod ladder;
 pub mod library;
+pub mod memory;
 pub mod packages;
 pub mod params;
 pub mod plan;

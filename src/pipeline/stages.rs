@@ -15,6 +15,8 @@ use gststreammill::running_time;
 use serde::{Deserialize, Serialize};
 use streammill_media::MediaTime;
 
+use super::memory::{MemoryPlan, plan::DECODE};
+
 /// The latencies of a pipeline's stages, in the order pictures pass them.
 pub type Stages = Vec<Stage>;
 
@@ -31,7 +33,17 @@ pub struct Stage {
     pub mean: Duration,
     /// Longest of the last ones.
     pub max: Duration,
+    /// The memory that pictures are in when they leave it, by the caps that were agreed on: `system`, or a device's, such as
+    /// `CUDAMemory`. Nothing before the first one.
+    pub memory: Option<String>,
+    /// They came in another memory, and were copied.
+    pub copied: bool,
+    /// Why they are in system memory where the encoder is a device's.
+    pub why: Option<String>,
 }
+
+/// What a stage's memory is called that is no device's.
+pub const SYSTEM: &str = "system";
 
 /// Pictures on their way. More than any encoder holds back.
 const MAX_UNDERWAY: usize = 300;
@@ -61,21 +73,29 @@ struct Noted {
 }
 
 impl Probes {
-    /// Installs probes on the elements of a bin.
-    pub fn install(bin: &gst::Bin) -> Self {
+    /// Installs probes on the elements of a bin, of which it is planned where pictures are.
+    pub fn install(bin: &gst::Bin, memory: &MemoryPlan) -> Self {
         let probes = Self::default();
         let Some(source) = video_source(bin) else { return probes };
         let Some(pad) = source.static_pad("src") else {
             return probes;
         };
-        let entered = probes.stage("in", "in", &[]);
+        let stage = |name: &str, element: &str, after: &[usize]| {
+            let why = match name {
+                "decode" => memory.why.get(DECODE),
+                "scale" => memory.why.get(element),
+                _ => None,
+            };
+            probes.stage(name, element, after, why.cloned())
+        };
+        let entered = stage("in", "in", &[]);
         probes.watch(&pad, entered);
         let mut decoders = Vec::new();
         for decoder in of_class(bin, "Decoder", "Video") {
             let Some(pad) = decoder.static_pad("src") else { continue };
-            let stage = probes.stage("decode", &decoder.name(), &[entered]);
-            probes.watch(&pad, stage);
-            decoders.push(stage);
+            let decoded = stage("decode", &decoder.name(), &[entered]);
+            probes.watch(&pad, decoded);
+            decoders.push(decoded);
         }
         let before = match decoders.is_empty() {
             true => vec![entered],
@@ -86,16 +106,16 @@ impl Probes {
             let (Some(sink), Some(source)) = (encoder.static_pad("sink"), encoder.static_pad("src")) else {
                 continue;
             };
-            let scaled = probes.stage("scale", &encoder.name(), &before);
+            let scaled = stage("scale", &encoder.name(), &before);
             probes.watch(&sink, scaled);
-            let encoded = probes.stage("encode", &encoder.name(), &[scaled]);
+            let encoded = stage("encode", &encoder.name(), &[scaled]);
             probes.watch(&source, encoded);
             encoders.push(encoded);
         }
         let before = if encoders.is_empty() { before } else { encoders };
         for sink in millsinks(bin) {
             let Some(pad) = sink.static_pad("video") else { continue };
-            let out = probes.stage("out", &sink.name(), &before);
+            let out = stage("out", &sink.name(), &before);
             probes.watch(&pad, out);
         }
         probes
@@ -103,15 +123,17 @@ impl Probes {
 
     /// The latencies as they are now.
     pub fn stages(&self) -> Stages {
-        self.notes().stages.iter().map(Noted::shown).collect()
+        let notes = self.notes();
+        notes.stages.iter().map(|noted| noted.shown(&notes.stages)).collect()
     }
 
-    fn stage(&self, name: &str, element: &str, after: &[usize]) -> usize {
+    fn stage(&self, name: &str, element: &str, after: &[usize], why: Option<String>) -> usize {
         let mut notes = self.notes();
         notes.stages.push(Noted {
             stage: Stage {
                 name: name.to_owned(),
                 element: element.to_owned(),
+                why,
                 ..Stage::default()
             },
             after: after.to_vec(),
@@ -124,8 +146,22 @@ impl Probes {
     fn watch(&self, pad: &gst::Pad, stage: usize) {
         let probes = self.clone();
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            if let Some(buffer) = info.buffer()
+                && probes.notes().stages[stage].stage.memory.is_none()
+            {
+                let memory = pad.current_caps().map(|caps| memory_of(&caps, buffer));
+                probes.notes().stages[stage].stage.memory = memory;
+            }
             if let Some(time) = info.buffer().and_then(|buffer| running(pad, buffer.pts())) {
                 probes.notes().passed(stage, time, Instant::now());
+            }
+            gst::PadProbeReturn::Ok
+        });
+        let probes = self.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            if info.event().is_some_and(|event| event.type_() == gst::EventType::Caps) {
+                // The next picture tells.
+                probes.notes().stages[stage].stage.memory = None;
             }
             gst::PadProbeReturn::Ok
         });
@@ -167,8 +203,18 @@ impl Noted {
         self.stage.frames += 1;
     }
 
-    fn shown(&self) -> Stage {
+    fn shown(&self, all: &[Self]) -> Stage {
+        let own = self.stage.memory.as_deref();
+        let before = self
+            .after
+            .iter()
+            .filter_map(|stage| all[*stage].stage.memory.as_deref());
+        // Where several lead here, a picture came by one of them.
+        let came_as_it_is = before.clone().any(|memory| Some(memory) == own);
+        let is_coded = matches!(self.stage.name.as_str(), "in" | "decode" | "encode" | "out");
         Stage {
+            copied: !is_coded && own.is_some() && before.count() > 0 && !came_as_it_is,
+            why: self.stage.why.clone().filter(|_| own == Some(SYSTEM)),
             mean: Duration::from_secs_f64(self.mean.max(0.0)),
             max: Duration::from_secs_f64(self.max.max(0.0)),
             ..self.stage.clone()
@@ -180,6 +226,17 @@ fn running(pad: &gst::Pad, time: Option<gst::ClockTime>) -> Option<MediaTime> {
     let segment = pad.sticky_event::<gst::event::Segment>(0)?;
     let segment = segment.segment().downcast_ref::<gst::ClockTime>()?.clone();
     running_time(&segment, time)
+}
+
+/// The memory that a picture is in: by its caps, or by itself where DMABufs go under the caps of system memory.
+fn memory_of(caps: &gst::Caps, picture: &gst::BufferRef) -> String {
+    let features = caps.features(0);
+    let named = features.and_then(|features| features.iter().find_map(|name| name.strip_prefix("memory:")));
+    match named.filter(|name| *name != "SystemMemory") {
+        Some(memory) => memory.to_owned(),
+        None if picture.n_memory() > 0 && picture.peek_memory(0).is_type("dmabuf") => "DMABuf".to_owned(),
+        None => SYSTEM.to_owned(),
+    }
 }
 
 /// The element that pictures come in by.
@@ -222,8 +279,8 @@ mod tests {
     #[test]
     fn a_stage_takes_what_lies_between_it_and_the_one_before() {
         let probes = Probes::default();
-        let entered = probes.stage("in", "in", &[]);
-        let decoded = probes.stage("decode", "d", &[entered]);
+        let entered = probes.stage("in", "in", &[], None);
+        let decoded = probes.stage("decode", "d", &[entered], None);
         let start = Instant::now();
         for picture in 0..400 {
             let time = MediaTime::from_millis(picture * 40);
@@ -238,10 +295,30 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_is_where_the_memory_is_another_than_before_and_the_reason_is_told_there() {
+        let probes = Probes::default();
+        let decoded = probes.stage("decode", "d", &[], Some("unused".to_owned()));
+        let scaled = probes.stage("scale", "v", &[decoded], Some("no scaler".to_owned()));
+        let set = |stage: usize, memory: &str| probes.notes().stages[stage].stage.memory = Some(memory.to_owned());
+        assert!(probes.stages().iter().all(|stage| !stage.copied && stage.why.is_none()));
+        set(decoded, "FakeMemory");
+        set(scaled, SYSTEM);
+        let stages = probes.stages();
+        assert_eq!((stages[decoded].copied, &stages[decoded].why), (false, &None));
+        assert_eq!(
+            (stages[scaled].copied, stages[scaled].why.as_deref()),
+            (true, Some("no scaler"))
+        );
+        set(scaled, "FakeMemory");
+        let stages = probes.stages();
+        assert_eq!((stages[scaled].copied, &stages[scaled].why), (false, &None));
+    }
+
+    #[test]
     fn a_picture_that_is_not_found_again_is_left_out() {
         let probes = Probes::default();
-        let entered = probes.stage("in", "in", &[]);
-        let decoded = probes.stage("decode", "d", &[entered]);
+        let entered = probes.stage("in", "in", &[], None);
+        let decoded = probes.stage("decode", "d", &[entered], None);
         probes.notes().passed(decoded, MediaTime::ZERO, Instant::now());
         assert_eq!(probes.stages()[decoded].frames, 0);
     }

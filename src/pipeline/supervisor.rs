@@ -30,6 +30,7 @@ use super::{
     equip::equip,
     instance::{BuildError, Failure, Instance, Report},
     job::{Command, Destination, Input, Job, Request, State, Status},
+    memory::{Kits, MemoryPlan},
     params::{self, Mask},
     policy::Backoff,
     product::{Emit, What},
@@ -75,6 +76,8 @@ pub struct Services {
     pub limits: Limits,
     /// Where encoders come from.
     pub encoders: EncoderBench,
+    /// What can be done in devices' memory.
+    pub kits: Kits,
 }
 
 /// Runs a pipeline until its input ends, or it is told to stop.
@@ -96,6 +99,7 @@ pub async fn supervise(
         leases: Leases::default(),
         steps: 0,
         failed_here: BTreeSet::new(),
+        kits_aside: BTreeSet::new(),
         has_output: Arc::default(),
         pictures: None,
     };
@@ -118,6 +122,8 @@ struct Supervisor {
     steps: usize,
     /// Encoders that have failed in this pipeline.
     failed_here: BTreeSet<String>,
+    /// Kits that have failed in this pipeline. It does without them from then on.
+    kits_aside: BTreeSet<String>,
     /// Something has come out of the pipeline that runs.
     has_output: Arc<AtomicBool>,
     /// Where its pictures are put, from the first instance to the last.
@@ -136,10 +142,10 @@ impl Supervisor {
                 Some(input) => self.work_on(&input).await,
                 None => self.run_source().await,
             };
-            self.blueprint = None;
+            let memory = self.blueprint.take().map(|blueprint| blueprint.memory);
             let Err(mut failure) = result else { return };
             failure.reason = self.mask().apply(&failure.reason);
-            let fell_over = self.blame(&failure);
+            let fell_over = self.blame(&failure, &memory.unwrap_or_default());
             self.leases = Leases::default();
             let reason = failure.reason;
             let wait = match fell_over {
@@ -175,13 +181,17 @@ impl Supervisor {
         Mask::of(self.job.values.values())
     }
 
-    /// Finds out whether an encoder is to blame for a failure, and if so has the next one take its place. True if there may
-    /// be one.
-    fn blame(&mut self, failure: &Failure) -> bool {
-        let Some(role) = self.leases.blamed(&failure.elements) else {
-            return false;
-        };
+    /// Finds out whether an encoder or a kit is to blame for a failure, and if so has the next encoder take its place, or the
+    /// pictures stay in system memory. True if that may help.
+    fn blame(&mut self, failure: &Failure, memory: &MemoryPlan) -> bool {
         let had_output = self.has_output.load(Ordering::Relaxed);
+        let role = self.leases.blamed(&failure.elements);
+        if let Some(kit) = memory.blamed(&failure.elements, role.is_some(), had_output) {
+            let warning = format!("the kit {kit} has failed: {}", failure.reason);
+            self.status.send_modify(|status| status.warning = Some(warning));
+            return self.kits_aside.insert(kit.to_owned());
+        }
+        let Some(role) = role else { return false };
         let now = Clock::now().into_std();
         let Some(element) = self.leases.failed(&role, &failure.reason, had_output, now) else {
             return false;
@@ -382,7 +392,9 @@ impl Supervisor {
                 };
                 let tracks: Vec<_> = blueprint.lanes.iter().map(|lane| lane.track.clone()).collect();
                 let fitted = template.fit(&template.reduced(&values, &tracks, self.steps), &tracks);
-                let other = draw(&fitted, &self.leases.chosen(), &tracks, None).map_err(|error| error.to_string())?;
+                let other = self
+                    .draw(&fitted, &self.leases.chosen(), &tracks, None)
+                    .map_err(|error| error.to_string())?;
                 let settings = blueprint.changes(&other)?;
                 let answer = remote.control(Control::Set(settings)).await?;
                 self.job.values = values;
@@ -435,7 +447,7 @@ impl Supervisor {
         let isolation = fitted.template.isolation();
         let encoders = self.leases.chosen();
         let file = self.file(started).map(NewFile::create).transpose()?;
-        let drawn = draw(&fitted, &encoders, tracks, file.as_deref());
+        let drawn = self.draw(&fitted, &encoders, tracks, file.as_deref());
         let mut blueprint = drawn.map_err(|error| match error {
             BuildError::NothingToDo => Unbuilt::NothingToDo,
             error => Unbuilt::from(error.to_string()),
@@ -479,10 +491,29 @@ impl Supervisor {
             status.encoders = coders
                 .map(|coder| (coder.role.clone(), coder.encoder.element.clone()))
                 .collect();
+            status.kit.clone_from(&blueprint.memory.kit);
             status.publishes = publishes;
         });
         self.blueprint = Some(blueprint);
         Ok(running)
+    }
+
+    /// What the template means here.
+    fn draw(
+        &self,
+        fitted: &Fitted,
+        encoders: &Chosen,
+        tracks: &[Track],
+        file: Option<&Path>,
+    ) -> Result<Blueprint, BuildError> {
+        let recipe = Recipe {
+            fitted,
+            encoders,
+            kits: &self.services.kits.without(&self.kits_aside),
+            tracks,
+            file,
+        };
+        Blueprint::draw(&recipe, is_installed)
     }
 
     /// Who takes what the pipeline makes.
@@ -560,16 +591,6 @@ impl Supervisor {
     fn enter(&self, state: State) {
         self.status.send_modify(|status| status.state = state);
     }
-}
-
-fn draw(fitted: &Fitted, encoders: &Chosen, tracks: &[Track], file: Option<&Path>) -> Result<Blueprint, BuildError> {
-    let recipe = Recipe {
-        fitted,
-        encoders,
-        tracks,
-        file,
-    };
-    Blueprint::draw(&recipe, is_installed)
 }
 
 /// What follows a turn of a source.

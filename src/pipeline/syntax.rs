@@ -138,7 +138,8 @@ pub fn roles(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn property(word: Word<'_>) -> Option<Property<'_>> {
+/// The property that a word sets.
+pub(super) fn property(word: Word<'_>) -> Option<Property<'_>> {
     let (name, value) = word.text.split_once('=')?;
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':');
     (!name.is_empty() && name.chars().all(is_name)).then(|| Property {
@@ -149,7 +150,7 @@ fn property(word: Word<'_>) -> Option<Property<'_>> {
 }
 
 /// Whether a word that is no property can be an element's. Caps have a slash, links a dot, bins a bracket.
-fn is_factory(word: &str) -> bool {
+pub(super) fn is_factory(word: &str) -> bool {
     word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 

@@ -17,6 +17,7 @@ use super::{
     clip::Clip,
     encoder::{Chosen, NoEncoder},
     instance::{BuildError, Failure, Instance, Report},
+    memory::Kits,
     product::{Emit, What},
     running::Running,
     template::{Fitted, Output},
@@ -55,6 +56,8 @@ pub async fn run(
     let recipe = Recipe {
         fitted,
         encoders,
+        // Whoever tries it elsewhere finds the same.
+        kits: &Kits::none(),
         tracks,
         file: Some(&file),
     };

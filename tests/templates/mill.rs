@@ -16,6 +16,7 @@ use streammill::{
         conductor::conduct,
         encoder::Equipment,
         library::Library,
+        memory::Kits,
         plan::Plan,
         roster::Roster,
         supervisor::Services,
@@ -53,6 +54,7 @@ impl Mill {
             workers: Some(Workers::new(PathBuf::from(env!("CARGO_BIN_EXE_streammill")))),
             limits: Limits::default(),
             encoders: Equipment::new(&config.encoders).unwrap().bench,
+            kits: Kits::none(),
         };
         let (roster, stop) = (Roster::default(), CancellationToken::new());
         let plan = Plan::new(&config, &library).unwrap();

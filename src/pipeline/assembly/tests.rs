@@ -23,7 +23,13 @@ fn audio(id: u8) -> Track {
 }
 
 fn text(launch: &Launch, tracks: &[Track]) -> Option<String> {
-    launch_text(launch, tracks, &chosen(), |_| true)
+    let stock = Stock {
+        chosen: &chosen(),
+        kits: &Kits::none(),
+        set: &BTreeSet::new(),
+        is_present: |_: &str| true,
+    };
+    launch_text(launch, tracks, &stock).map(|(text, _)| text)
 }
 
 const TRANSCODE: &str = "video = 'in.video ! x ! encoder name=v ! out.video'\naudio = 'in.audio ! out.audio'";

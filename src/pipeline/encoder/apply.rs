@@ -52,6 +52,15 @@ pub fn set_bitrate(element: &gst::Element, encoder: &Encoder, demand: &Demand, b
     Ok(())
 }
 
+/// Sets what an element takes of these; it does without the rest.
+pub fn set_if_taken(element: &gst::Element, settings: &[Setting]) {
+    for setting in settings {
+        if let Err(error) = set_first(element, setting) {
+            tracing::debug!(%error, "left as it is");
+        }
+    }
+}
+
 /// Sets the first alternative that is taken.
 fn set_first(element: &gst::Element, setting: &Setting) -> Result<(), SetError> {
     let mut refused = None;

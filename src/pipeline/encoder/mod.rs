@@ -31,7 +31,7 @@ pub use policy::Policy;
 pub use refusal::Refused;
 pub use role::{Asked, Demand, Pictures, RateControl, Role, Tune};
 
-use super::template::Template;
+use super::{memory::Kits, template::Template};
 use crate::config::{Encoders, Problem};
 
 /// The encoders chosen for a template's roles, by the roles' names. It can be handed to another process.
@@ -44,6 +44,8 @@ pub struct Equipment {
     pub map: Map,
     /// Those that are installed, to be taken from.
     pub bench: EncoderBench,
+    /// What works in the same memory as they do.
+    pub kits: Kits,
     /// Those of them that are to be probed: what is forbidden is left alone.
     pub to_probe: Vec<Encoder>,
 }
@@ -59,6 +61,7 @@ impl Equipment {
         Ok(Self {
             to_probe: installed.iter().filter(is_wanted).cloned().collect(),
             bench: EncoderBench::new(policy, installed, map.iter().cloned()),
+            kits: Kits::new(&config.kits)?,
             map,
         })
     }

@@ -14,6 +14,7 @@ use crate::{
         encoder::first_present,
         inspect,
         instance::{BuildError, Instance},
+        memory::Kits,
         params::{self, Given, Kind, Param, Rung, Value, Values},
         product::Emit,
         template::{Case, Launch, Template, TrackRule, When, line_in_fragments, line_of_word, line_of_word_in},
@@ -85,6 +86,7 @@ impl Entry {
         let recipe = Recipe {
             fitted: &fitted,
             encoders: &encoders,
+            kits: &Kits::none(),
             tracks,
             file: None,
         };

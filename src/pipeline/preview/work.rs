@@ -74,6 +74,8 @@ impl Work {
             }),
             destination: Destination::Streams(BTreeMap::from([(output, result.clone())])),
         };
+        let equipment = Equipment::new(&Encoders::default())
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let services = Services {
             hub: hub.clone(),
             segments: hls::Store::new(0),
@@ -82,9 +84,8 @@ impl Work {
             // Whoever looks on wants to see a crash.
             workers: None,
             limits: Limits::default(),
-            encoders: Equipment::new(&Encoders::default())
-                .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?
-                .bench,
+            encoders: equipment.bench,
+            kits: equipment.kits,
         };
         let (status, shown) = watch::channel(Status::default());
         let (commands, received) = mpsc::channel(1);

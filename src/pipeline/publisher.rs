@@ -218,7 +218,7 @@ mod tests {
         for number in 0..pictures {
             let mut frame = clip.frames[number % clip.frames.len()].clone();
             let turn = i64::try_from(number / clip.frames.len()).unwrap();
-            frame.dts = frame.dts + MediaTime::from_nanos(length.as_nanos() * turn);
+            frame.dts += MediaTime::from_nanos(length.as_nanos() * turn);
             frame.pts = frame.dts;
             publisher.take(frame);
         }

@@ -27,7 +27,7 @@ use crate::{
     pipeline::{
         self,
         conductor::conduct,
-        encoder::{Equipment, probe::Prober},
+        encoder::{Equipment, probe::Prober, status::EncodersStatus, survey},
         library::Library,
         plan::Plan,
         reload::Reload,
@@ -174,7 +174,11 @@ impl Server {
             stop_probing.run_until_cancelled(probing).await;
         });
         let bench = equipment.bench.clone();
-        site.encoders = Box::new(move || bench.snapshot(Instant::now()).into());
+        let kits = equipment.kits.clone();
+        site.encoders = Box::new(move || {
+            let snapshot = bench.snapshot(Instant::now());
+            EncodersStatus::new(snapshot, &kits, survey::is_present)
+        });
         let roster = Roster::default();
         let asked = roster.clone();
         site.pipelines = Box::new(move || asked.list());

@@ -10,6 +10,7 @@ pub mod kits;
 pub mod placement;
 pub mod plan;
 mod rewrite;
+pub mod status;
 
 pub use kits::{Kit, Kits};
 pub use plan::{MemoryPlan, Surroundings, plan};

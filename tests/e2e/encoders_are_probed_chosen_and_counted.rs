@@ -15,8 +15,9 @@ fn broken_cards() -> String {
         fake_hardware::row("", &[]),
     ];
     format!(
-        "[encoders]\nprobe_timeout = \"3s\"\nforbid = [\"openh264enc\"]\n{}",
-        rows.concat()
+        "[encoders]\nprobe_timeout = \"3s\"\nforbid = [\"openh264enc\"]\n{}{}",
+        rows.concat(),
+        fake_hardware::kit(&["fakehwscale"], &[])
     )
 }
 
@@ -58,6 +59,13 @@ fn the_command_says_of_every_encoder_whether_it_works_and_why_not() {
         order.is_sorted() && table.contains("not installed, or without a device: nvh264enc"),
         "{table}"
     );
+    let kit = line("fake:");
+    for said in [
+        "fakehwh264enc in FakeMemory; decodes h264; does not scale",
+        "; not installed, or not for this device: fakehwscale-that-is-missing (package fake-hardware)",
+    ] {
+        assert!(kit.contains(said), "{kit}");
+    }
 }
 
 #[test]
@@ -67,6 +75,9 @@ fn the_same_is_there_as_json() {
     let good = of(&status, "fakehwh264enc");
     assert_eq!((&good["state"], &good["device"]), (&"works".into(), &"fake0".into()));
     assert_eq!((&good["codec"], &good["class"]), (&"h264".into(), &"nvidia".into()));
+    let kit = status["kits"].as_array().and_then(|kits| kits.first()).expect("a kit");
+    assert_eq!((&kit["kit"], &kit["memory"]), (&"fake".into(), &"FakeMemory".into()));
+    assert_eq!((&kit["decodes"][0], &kit["scaler"]), (&"h264".into(), &Value::Null));
 }
 
 /// What is said of an element.

@@ -29,6 +29,7 @@ mod late_joiner_starts_at_a_key_frame;
 mod local_socket_belongs_to_one_server;
 mod metrics_tell_how_pipelines_are;
 mod obs_publishes;
+mod pictures_stay_in_device_memory;
 mod pipelines_are_changed_while_they_run;
 mod players_get_what_they_can_read;
 mod players_that_stop_reading_harm_nobody;

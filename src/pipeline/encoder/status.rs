@@ -3,13 +3,21 @@
 
 use serde::Serialize;
 
-use super::standing::{Snapshot, Standing};
+use super::{
+    super::memory::{
+        Kits,
+        status::{KitStatus, statuses},
+    },
+    standing::{Snapshot, Standing},
+};
 
 /// All encoders that are installed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct EncodersStatus {
     /// Codec by codec, in the order in which they are taken.
     pub encoders: Vec<EncoderStatus>,
+    /// For those on devices: whether pictures are decoded and scaled in the same memory.
+    pub kits: Vec<KitStatus>,
     /// Sessions of pictures on the processor.
     pub software_sessions: u32,
     /// Most of them at a time.
@@ -49,9 +57,12 @@ pub struct EncoderStatus {
     pub last_error: Option<String>,
 }
 
-impl From<Snapshot> for EncodersStatus {
-    fn from(bench: Snapshot) -> Self {
+impl EncodersStatus {
+    /// Of a bench, with the kits that its encoders are of. `is_present` tells whether an element is installed.
+    pub fn new(bench: Snapshot, kits: &Kits, is_present: impl Fn(&str) -> bool) -> Self {
+        let encoders = bench.encoders.iter().map(|standing| &standing.encoder);
         Self {
+            kits: statuses(kits, encoders, is_present),
             encoders: bench.encoders.into_iter().map(EncoderStatus::from).collect(),
             software_sessions: bench.software,
             software_sessions_allowed: bench.software_allowed,

@@ -346,6 +346,31 @@ fn elements_that_are_installed_exist_and_take_what_is_set() {
 }
 
 #[test]
+fn what_of_a_kit_is_missing_is_told_for_each_device() {
+    let map = Map::built_in();
+    let encoders = ["vah264enc", "varenderD129h264enc", "x264enc"].map(|element| map.find(element).unwrap());
+    let present = |element: &str| !element.starts_with("varenderD129") && element != "vaav1dec";
+    let found = status::statuses(&Kits::built_in(), encoders.iter(), present);
+    let [first, second] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!((first.kit.as_str(), first.encoders[0].as_str()), ("va", "vah264enc"));
+    assert_eq!(
+        (&first.decodes.join(" "), first.scaler.as_deref()),
+        (&"h264 hevc vp8 vp9".to_owned(), Some("vapostproc"))
+    );
+    assert_eq!(first.missing, ["vaav1dec"]);
+    assert_eq!(
+        (second.device.as_deref(), second.scaler.as_deref(), second.decodes.len()),
+        (Some("renderD129"), None, 0)
+    );
+    assert!(
+        second.missing.contains(&"varenderD129postproc".to_owned()),
+        "{second:?}"
+    );
+}
+
+#[test]
 fn a_configuration_changes_single_keys_of_a_kit_and_adds_kits() {
     let read = |text: &str| Kits::new(&toml::from_str(text).unwrap());
     let kits = read("[cuda]\nscalers = ['cudascale']\n[mine]\nmemory = 'MyMemory'\nclasses = ['nvidia']").unwrap();

@@ -30,6 +30,22 @@ pub(crate) fn row(number: &str, settings: &[&str]) -> String {
     format!(
         "[encoders.elements.fakehw{number}h264enc]\ncodec = \"h264\"\nclass = \"nvidia\"\ndevice = \"device-path\"\n\
          bitrate = {{ to = \"bitrate\", unit = \"kbit/s\" }}\ngop = {{ to = \"gop-size\" }}\nb_frames = \"b-frames\"\n\
-         always = {settings:?}\n"
+         memory = \"FakeMemory\"\nalways = {settings:?}\n"
+    )
+}
+
+/// The kit of what shares a memory with `fakehwh264enc`, except for what is `missing`; `decoder` is set on its decoder.
+pub(crate) fn kit(missing: &[&str], decoder: &[&str]) -> String {
+    let list = |element: &'static str| match missing.contains(&element) {
+        true => format!("[\"{element}-that-is-missing\"]"),
+        false => format!("[\"{element}\"]"),
+    };
+    format!(
+        "[encoders.kits.fake]\nmemory = \"FakeMemory\"\nclasses = [\"nvidia\"]\npackage = \"fake-hardware\"\n\
+         decoders.h264 = {}\nscalers = {}\nupload = {}\ndownload = {}\nsets.fakehwh264dec = {decoder:?}\n",
+        list("fakehwh264dec"),
+        list("fakehwscale"),
+        list("fakehwupload"),
+        list("fakehwdownload")
     )
 }

@@ -3,7 +3,13 @@
 // The macro makes public items that it does not document.
 #![allow(missing_docs)]
 
-use crate::encoder::register;
+use crate::{encoder, transfer, unit};
+
+fn register(plugin: &gst::Plugin) -> Result<(), gst::glib::BoolError> {
+    encoder::register(plugin)?;
+    transfer::register(plugin)?;
+    unit::register(plugin)
+}
 
 gst::plugin_define!(
     fakehardware,

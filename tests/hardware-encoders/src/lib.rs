@@ -10,6 +10,9 @@
 //! | `device-path` | on what it pretends to run |
 //! | `sessions-dir`, `max-sessions` | a directory that the processes share, and how many sessions may be open at a time |
 //! | `fault` | `fail`, `hang` or `abort`, at once; with `@30` after so many pictures, with `@/path` as soon as there is such a file |
+//!
+//! `fakehwh264dec`, `fakehwscale`, `fakehwupload` and `fakehwdownload` share a memory with them that is no device's, by what caps
+//! say: `memory:FakeMemory`. The decoder and the scaler know no other, and fail with an error when `fault` says so.
 
 #![deny(missing_docs)]
 
@@ -17,5 +20,7 @@ mod encoder;
 mod entry;
 mod fault;
 mod sessions;
+mod transfer;
+mod unit;
 
 pub use entry::plugin_register_static;

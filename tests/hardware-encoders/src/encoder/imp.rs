@@ -10,12 +10,15 @@ use gst::{prelude::*, subclass::prelude::*};
 use crate::{
     fault::{Fault, What},
     sessions::Session,
+    transfer::{anywhere, download},
 };
 
 /// See [`super::FakeEncoder`].
 #[derive(Default)]
 pub struct FakeEncoder {
     inner: OnceLock<gst::Element>,
+    /// What takes pictures from either memory.
+    first: OnceLock<gst::Element>,
     settings: Mutex<Settings>,
     state: Mutex<State>,
 }
@@ -60,7 +63,8 @@ impl FakeEncoder {
 
     fn pad(&self, name: &str) -> Option<gst::GhostPad> {
         let template = self.obj().pad_template(name)?;
-        let target = self.inner.get()?.static_pad(name)?;
+        let end = if name == "sink" { &self.first } else { &self.inner };
+        let target = end.get()?.static_pad(name)?;
         let pad = gst::GhostPad::from_template_with_target(&template, &target).ok()?;
         self.obj().add_pad(&pad).ok()?;
         Some(pad)
@@ -197,10 +201,13 @@ impl ObjectImpl for FakeEncoder {
             .property_from_str("speed-preset", "ultrafast")
             .property("option-string", "scenecut=0");
         let Ok(inner) = made.build() else { return };
-        if self.obj().add(&inner).is_err() {
+        let from_device = download();
+        let added = self.obj().add_many([&from_device, &inner]);
+        if added.is_err() || from_device.link(&inner).is_err() {
             return;
         }
         self.inner.get_or_init(|| inner);
+        self.first.get_or_init(|| from_device);
         let (Some(sink), Some(_)) = (self.pad("sink"), self.pad("src")) else {
             return;
         };
@@ -243,9 +250,8 @@ impl ElementImpl for FakeEncoder {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let raw = gst::Caps::builder("video/x-raw")
-                .field("format", gst::List::new(["I420", "NV12"]))
-                .build();
+            let mut raw = anywhere();
+            raw.make_mut().set("format", gst::List::new(["I420", "NV12"]));
             let coded = gst::Caps::builder("video/x-h264")
                 .field("alignment", "au")
                 .field("profile", gst::List::new(["constrained-baseline", "main", "high"]))

@@ -36,7 +36,7 @@ trait Way: ElementImpl {
         match query.view_mut() {
             gst::QueryViewMut::Caps(caps) => {
                 let Some(other) = self.across(pad) else { return false };
-                let (to, back): (fn(&gst::CapsRef) -> gst::Caps, fn(&gst::CapsRef) -> gst::Caps) = match is_sink {
+                let (to, back): (Moving, Moving) = match is_sink {
                     true => (Self::out, Self::into),
                     false => (Self::into, Self::out),
                 };
@@ -54,6 +54,9 @@ trait Way: ElementImpl {
         }
     }
 }
+
+/// From the caps of one side to those of the other.
+type Moving = fn(&gst::CapsRef) -> gst::Caps;
 
 /// The same pictures elsewhere.
 fn moved(caps: &gst::CapsRef, memory: Option<&str>) -> gst::Caps {

@@ -286,6 +286,7 @@ impl Request {
                 None => reply::failure(StatusCode::NOT_FOUND, live::NOT_LIVE),
             },
             Route::Pipelines(route) => pipelines::answer(site, route, self, body).await,
+            Route::TemplateGraph(name) => templates::graph(site, &name).await,
             Route::Templates => reply::json(&templates::list(site)),
             Route::Encoders => reply::json(&(site.encoders)()),
             Route::Stat => match stat::document(site) {

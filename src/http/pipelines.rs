@@ -334,11 +334,16 @@ async fn picture(site: &Site, number: u64) -> Result<Response, OrderError> {
     let Answer::Graph(dot) = site.roster.ask(number, Asked::Graph).await? else {
         return Err(OrderError::Refused("the pipeline shows no graph".to_owned()));
     };
-    Ok(match graph::svg(&dot).await {
+    Ok(drawn(dot).await)
+}
+
+/// A graph in Graphviz' language, drawn where that is installed.
+pub(super) async fn drawn(dot: String) -> Response {
+    match graph::svg(&dot).await {
         Ok(svg) => reply::whole("image/svg+xml", reply::FRESH, svg),
         // Whoever has no Graphviz here may have it elsewhere.
         Err(_) => reply::whole("text/vnd.graphviz", reply::FRESH, Bytes::from(dot)),
-    })
+    }
 }
 
 fn no_content() -> Response {

@@ -31,6 +31,8 @@ pub(super) enum Route {
     Encoders,
     /// `/api/v1/templates`
     Templates,
+    /// `/api/v1/templates/NAME/graph`
+    TemplateGraph(String),
     /// `/healthz`
     Health,
     /// `/readyz`
@@ -124,6 +126,7 @@ impl Route {
             }
             ["api", "v1", "encoders"] => Ok(Self::Encoders),
             ["api", "v1", "templates"] => Ok(Self::Templates),
+            ["api", "v1", "templates", name, "graph"] => Ok(Self::TemplateGraph((*name).to_owned())),
             ["api", ..] => Err(RouteError::Unknown),
             [app, name @ .., file] => Self::of_stream(app, name, file),
             _ => Err(RouteError::Unknown),
@@ -257,6 +260,7 @@ mod tests {
             ("/api/v1/streams", Route::Streams),
             ("/api/v1/streams/live/x.y", Route::Stream(stream("live", "x.y"))),
             ("/api/v1/templates", Route::Templates),
+            ("/api/v1/templates/hls/graph", Route::TemplateGraph("hls".to_owned())),
             ("/api/v1/pipelines", Route::Pipelines(PipelineRoute::All)),
             ("/api/v1/pipelines/7", Route::Pipelines(PipelineRoute::One(7))),
             ("/api/v1/pipelines/7/graph", Route::Pipelines(PipelineRoute::Graph(7))),

@@ -1,8 +1,9 @@
 //! The templates over HTTP: which there are, what each may be told, and what is wrong with their files.
 
 use serde::Serialize;
+use warp::{http::StatusCode, reply::Response};
 
-use super::Site;
+use super::{Site, pipelines, reply};
 use crate::{
     config::Problem,
     output::date_time::Rfc3339,
@@ -66,6 +67,22 @@ pub(super) fn list(site: &Site) -> Templates {
     Templates {
         templates: library.iter().map(Template::of).collect(),
         problems: problems.map(Problem::to_string).collect(),
+    }
+}
+
+/// The elements of a template, drawn for a stream with pictures and sound and its defaults.
+pub(super) async fn graph(site: &Site, name: &str) -> Response {
+    let (plan, _) = site.roster.plan();
+    let entry = match plan.library().find(name) {
+        Ok(entry) => entry.clone(),
+        Err(error) => return reply::failure(StatusCode::NOT_FOUND, &error.to_string()),
+    };
+    // Elements are loaded from disk.
+    let drawn = tokio::task::spawn_blocking(move || entry.graph()).await;
+    match drawn {
+        Ok(Ok(dot)) => pipelines::drawn(dot).await,
+        Ok(Err(reason)) => reply::failure(StatusCode::CONFLICT, &format!("no graph: {reason}")),
+        Err(error) => reply::failure(StatusCode::INTERNAL_SERVER_ERROR, &format!("no graph: {error}")),
     }
 }
 

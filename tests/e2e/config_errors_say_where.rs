@@ -10,7 +10,7 @@ fn check(config: &str) -> (Output, String) {
     fs::write(&file, config).expect("the configuration is written");
     let mut command = streammill(&["check", "-c"]);
     command.arg(&file);
-    let output = output_of(command, seconds(20));
+    let output = output_of(command, seconds(90));
     let said = format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

@@ -21,7 +21,7 @@ fn every_configuration_passes_the_check() {
     for file in shipped("config") {
         let mut command = streammill(&["check", "-c"]);
         command.arg(&file).current_dir(env!("CARGO_MANIFEST_DIR"));
-        let output = output_of(command, seconds(20));
+        let output = output_of(command, seconds(90));
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {said}", file.display());
     }
@@ -29,7 +29,7 @@ fn every_configuration_passes_the_check() {
 
 #[test]
 fn every_template_is_listed_with_its_elements_installed() {
-    let output = output_of(streammill(&["templates"]), seconds(20));
+    let output = output_of(streammill(&["templates"]), seconds(90));
     let list = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{list}");
     for file in shipped("pipelines") {

@@ -152,12 +152,23 @@ fn a_file_that_is_added_is_a_template_and_its_removal_ends_nothing() {
 }
 
 #[test]
-fn the_command_line_draws_a_template_and_prints_the_schema() {
+fn a_template_is_drawn_and_the_schema_is_printed() {
     let output = output_of(streammill(&["templates", "transcode", "--graph"]), seconds(60));
     let picture = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success() && picture.contains("<svg") && picture.contains("millscale"),
         "{picture}"
+    );
+    let server = Server::start("[apps.live]\n");
+    let (status, same) = get(&server.http("api/v1/templates/transcode/graph")).expect("an answer");
+    assert!(
+        status == 200 && same.contains("<svg") && same.contains("millscale"),
+        "{status} {same}"
+    );
+    let (status, text) = get(&server.http("api/v1/templates/transcod/graph")).expect("an answer");
+    assert!(
+        status == 404 && text.contains("did you mean 'transcode'?"),
+        "{status} {text}"
     );
     let output = output_of(streammill(&["templates", "--schema"]), seconds(30));
     let schema: Value = serde_json::from_slice(&output.stdout).expect("JSON");

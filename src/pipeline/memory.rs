@@ -7,8 +7,10 @@
 
 pub mod graph;
 pub mod kits;
+mod outfit;
 pub mod placement;
 pub mod plan;
+mod reasons;
 mod rewrite;
 pub mod status;
 

@@ -186,7 +186,9 @@ impl Supervisor {
     fn blame(&mut self, failure: &Failure, memory: &MemoryPlan) -> bool {
         let had_output = self.has_output.load(Ordering::Relaxed);
         let role = self.leases.blamed(&failure.elements);
-        if let Some(kit) = memory.blamed(&failure.elements, role.is_some(), had_output) {
+        // Where nothing is named an encoder is only suspected, and it has shown in its probe that it works.
+        let is_encoder = role.is_some() && !failure.elements.is_empty();
+        if let Some(kit) = memory.blamed(&failure.elements, is_encoder, had_output) {
             let warning = format!("the kit {kit} has failed: {}", failure.reason);
             self.status.send_modify(|status| status.warning = Some(warning));
             return self.kits_aside.insert(kit.to_owned());
@@ -464,6 +466,8 @@ impl Supervisor {
             has_output.store(true, Ordering::Relaxed);
             taken(product)
         });
+        // What does not even start is blamed by what it was to be.
+        self.blueprint = Some(blueprint.clone());
         let origin = Arc::new(blueprint.origin.map_or_else(OnceLock::new, OnceLock::from));
         let running = match (&self.services.workers, isolation) {
             (Some(workers), Isolation::Process) => {
@@ -494,7 +498,6 @@ impl Supervisor {
             status.kit.clone_from(&blueprint.memory.kit);
             status.publishes = publishes;
         });
-        self.blueprint = Some(blueprint);
         Ok(running)
     }
 

@@ -211,6 +211,19 @@ fn until_the_encoder_fails_and_software_goes_on_in_system_memory() {
 }
 
 #[test]
+fn unless_the_decoder_never_works() {
+    let server = Server::with_fake_hardware(&config(&[], &[], &["fault=fail"], TRANSCODE));
+    let _publisher = Publish::new().to(&server.rtmp("live/x"));
+    let pipeline = at_work(&server);
+    assert_eq!(
+        (&pipeline["kit"], &pipeline["encoders"]["v"]),
+        (&Value::Null, &"fakehwh264enc".into())
+    );
+    assert_eq!(pipeline["restarts"], 1, "{pipeline:#}");
+    assert_eq!(memories(&pipeline), ["system"; 5], "{pipeline:#}");
+}
+
+#[test]
 fn until_the_decoder_fails_and_the_encoder_goes_on_without_the_kit() {
     let config = config(&[], &[], &["fault=fail@{dir}/now"], TRANSCODE);
     let after = goes_on(&config, |pipeline| pipeline["kit"].is_null());

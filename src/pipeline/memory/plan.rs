@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 use streammill_media::Codec;
 
 use super::{
-    super::{
-        encoder::{Chosen, Encoder, setting::Setting},
-        packages,
-    },
+    super::encoder::{Chosen, Encoder, setting::Setting},
     graph::{Graph, Kind, Node},
-    kits::{Kit, Kits, Pattern},
+    kits::{Kit, Kits},
+    outfit::{Outfit, missing},
     placement::{Abilities, place},
+    reasons::reasons,
     rewrite::{Parts, rewrite},
 };
 
@@ -40,17 +39,6 @@ pub struct Surroundings<'a, P> {
     pub set: &'a BTreeSet<&'a str>,
     /// Whether an element is installed.
     pub is_present: P,
-}
-
-/// The part of a kit that is there.
-struct Outfit<'a> {
-    kit: &'a Kit,
-    device: Option<String>,
-    roles: BTreeSet<String>,
-    decoder: Result<String, String>,
-    scaler: Result<String, String>,
-    upload: Option<String>,
-    download: Option<String>,
 }
 
 /// What a text becomes whose `decoder` gets this coding, if it changes, and why it does not do more.
@@ -174,57 +162,6 @@ fn best<'a>(
     found
 }
 
-impl<'a> Outfit<'a> {
-    /// `Err` if pictures could not be got back.
-    fn of(
-        kit: &'a Kit,
-        device: Option<String>,
-        roles: BTreeSet<String>,
-        codec: Codec,
-        is_present: impl Fn(&str) -> bool,
-    ) -> Result<Self, String> {
-        let first = |patterns: &[Pattern]| {
-            let mut names = patterns.iter().map(|pattern| pattern.on(device.as_deref()));
-            names.find(|name| is_present(name))
-        };
-        let or_missing =
-            |patterns: &[Pattern]| first(patterns).ok_or_else(|| missing(kit, patterns, device.as_deref()));
-        let decoder = match kit.decoders(codec) {
-            [] => Err(format!("the kit {} has no decoder for {codec:?}", kit.name)),
-            decoders => or_missing(decoders),
-        };
-        let download = first(&kit.download);
-        if download.is_none() && !kit.download.is_empty() {
-            return Err(missing(kit, &kit.download, device.as_deref()));
-        }
-        Ok(Self {
-            decoder,
-            scaler: or_missing(&kit.scalers),
-            upload: first(&kit.upload),
-            download,
-            kit,
-            roles,
-            device,
-        })
-    }
-
-    /// Why the kit's scaler cannot stand in for one of the text.
-    fn misfit(&self, node: &Node, set: &BTreeSet<&str>) -> Option<String> {
-        let mut own = node.properties.iter().filter(|(name, _)| name != "name");
-        if let Some((_, word)) = own.find(|(name, _)| !self.kit.keeps.contains(name)) {
-            return Some(format!(
-                "{} {word} has no counterpart in the kit {}",
-                node.factory, self.kit.name
-            ));
-        }
-        let name = node.name().filter(|name| set.contains(name))?;
-        Some(format!(
-            "a parameter sets {} {name}, which only that element takes",
-            node.factory
-        ))
-    }
-}
-
 fn leads_away(node: &Node) -> bool {
     node.leads_out && !matches!(node.kind, Kind::Encoder(_))
 }
@@ -234,77 +171,4 @@ fn arrives(graph: &Graph, on: &[bool]) -> bool {
     let nodes = graph.nodes.iter().enumerate();
     let mut there = nodes.filter(|(index, _)| on[*index]);
     there.any(|(_, node)| node.inputs.iter().any(|input| !on[*input]) && node.kind == Kind::Scaler)
-}
-
-fn missing(kit: &Kit, patterns: &[Pattern], device: Option<&str>) -> String {
-    let names: Vec<_> = patterns.iter().map(|pattern| pattern.on(device)).collect();
-    let hint = match &kit.package {
-        Some(package) => format!("; on Debian and Ubuntu: apt install {package}"),
-        None => packages::hint(names.iter().map(String::as_str)),
-    };
-    match names.as_slice() {
-        [] => format!("the kit {} has no such element", kit.name),
-        names => format!(
-            "no {} is installed, or its device is not there{hint}",
-            names.join(" or ")
-        ),
-    }
-}
-
-/// Why the decoder works in system memory, and why encoders get their pictures from there.
-fn reasons(
-    graph: &Graph,
-    on: &[bool],
-    outfit: &Outfit<'_>,
-    encoders: &BTreeMap<String, &Encoder>,
-    set: &BTreeSet<&str>,
-) -> BTreeMap<String, String> {
-    let mut why = BTreeMap::new();
-    for index in graph.decoded() {
-        match &graph.nodes[index].kind {
-            Kind::Decoder if !on[index] => {
-                why.extend(outfit.decoder.clone().err().map(|why| (DECODE.to_owned(), why)));
-            }
-            Kind::Encoder(role) if !on[index] => {
-                let reason = match encoders.get(role) {
-                    Some(encoder) if !outfit.roles.contains(role) => foreign(encoder, outfit),
-                    _ => obstacle(graph, on, index, outfit, set),
-                };
-                why.insert(role.clone(), reason);
-            }
-            _ => {}
-        }
-    }
-    why
-}
-
-fn foreign(encoder: &Encoder, outfit: &Outfit<'_>) -> String {
-    match outfit.kit.feeds(encoder) {
-        true => format!("{} is on another device than the others", encoder.element),
-        false if encoder.is_software() => format!("{} takes pictures from system memory", encoder.element),
-        false => format!("{} takes no pictures from {}", encoder.element, outfit.kit.memory),
-    }
-}
-
-/// What lies nearest before an encoder that its device cannot do.
-fn obstacle(graph: &Graph, on: &[bool], encoder: usize, outfit: &Outfit<'_>, set: &BTreeSet<&str>) -> String {
-    let (mut at, mut seen) = (encoder, BTreeSet::new());
-    while let Some(before) = graph.nodes[at]
-        .inputs
-        .first()
-        .copied()
-        .filter(|before| seen.insert(*before))
-    {
-        let node = &graph.nodes[before];
-        match &node.kind {
-            Kind::Scaler if !on[before] => {
-                let misfit = outfit.misfit(node, set).or_else(|| outfit.scaler.clone().err());
-                return misfit.unwrap_or_else(|| format!("{} works in system memory", node.factory));
-            }
-            Kind::Decoder => return outfit.decoder.clone().err().unwrap_or_default(),
-            Kind::Other => return format!("{} works in system memory", node.factory),
-            _ => at = before,
-        }
-    }
-    "its pictures come from system memory".to_owned()
 }

@@ -260,7 +260,7 @@ fn a_failure_is_the_kits_if_its_element_says_so_or_nothing_has_come_out_yet() {
     };
     assert!(of(&["nvh264dec-1", "pipeline0"], false, true));
     assert!(of(&["video"], false, false));
-    assert!(!of(&["v"], true, false) && !of(&[], true, false));
+    assert!(!of(&["v"], true, false) && of(&[], false, false) && !of(&[], false, true));
     assert!(!of(&["video"], false, true));
     assert!(MemoryPlan::default().blamed(&[], false, false).is_none());
 }
@@ -368,6 +368,41 @@ fn what_of_a_kit_is_missing_is_told_for_each_device() {
         second.missing.contains(&"varenderD129postproc".to_owned()),
         "{second:?}"
     );
+}
+
+#[test]
+fn the_documentation_names_every_kit_and_key() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/device-memory.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    for kit in Kits::built_in().iter() {
+        assert!(
+            text.contains(&format!("| `{}` | `{}` |", kit.name, kit.memory)),
+            "{}",
+            kit.name
+        );
+        let first = [kit.decoders(Codec::H264), &kit.scalers, &kit.upload, &kit.download];
+        for element in first.iter().filter_map(|patterns| Some(patterns.first()?.on(None))) {
+            assert!(text.contains(&element), "{element}");
+        }
+        let toml::Value::Table(row) = toml::Value::try_from(kit).unwrap() else {
+            panic!()
+        };
+        for key in row.keys().filter(|key| *key != "name") {
+            assert!(text.contains(&format!("`{key}`")), "{key}");
+        }
+    }
+}
+
+#[test]
+fn a_kit_without_classes_is_off() {
+    let kits = Kits::new(&toml::from_str("[cuda]\nclasses = []").unwrap()).unwrap();
+    let around = Surroundings {
+        kits: &kits,
+        chosen: &chosen(&[("v", "nvh264enc")]),
+        set: &BTreeSet::new(),
+        is_present: |_: &str| true,
+    };
+    assert_eq!(plan(TRANSCODE, Codec::H264, &around), (None, MemoryPlan::default()));
 }
 
 #[test]

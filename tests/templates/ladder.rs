@@ -129,17 +129,17 @@ async fn key_frames_stay_together_for_as_long_as_the_stream_lasts() {
     let mut door = mill.publish("live/a");
     // Groups of another length than the ladder's, at a rate that no timestamp in milliseconds hits.
     let clip = Clip::made(
-        "-f lavfi -i testsrc2=size=426x240:rate=30000/1001 -f lavfi -i sine=sample_rate=44100 -t 8.008 \
-         -c:v libx264 -preset ultrafast -bf 2 -g 77 -pix_fmt yuv420p -c:a aac -b:a 64k",
+        "-f lavfi -i testsrc2=size=426x240:rate=30000/1001 -f lavfi -i sine=sample_rate=44100 -t 2.002 \
+         -c:v libx264 -preset ultrafast -bf 2 -g 23 -pix_fmt yuv420p -c:a aac -b:a 64k",
     );
     let newest = |height: u32| {
         let key = StreamKey::parse(&format!("abr/a_{height}")).unwrap();
         Some(mill.services.hub.stream(&key)?.live?.last_dts_millis)
     };
-    for round in 0..seconds_of_media().div_ceil(8) {
-        clip.send(&mut door, round * 8_008);
-        // As fast as it is encoded, and no faster.
-        let reached = u64::from(round * 8_008 + 5_000);
+    for round in 0..seconds_of_media().div_ceil(2) {
+        clip.send(&mut door, round * 2_002);
+        // As fast as it is encoded, and no faster: what waits for longer than three seconds is dropped.
+        let reached = u64::from(round * 2_002 + 1_400);
         for height in [240, 120, 90] {
             until("the rendition to come along", || {
                 newest(height).filter(|newest| *newest > reached)
